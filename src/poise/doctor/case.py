@@ -1,0 +1,58 @@
+"""One run under examination: what several rules derive from it, computed once."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from poise.run import Composition, Floats, Kind, Run, Series, Table
+
+
+@dataclass(frozen=True)
+class Case:
+    """A run and the quantities that rules derive from it.
+
+    Not slotted, so that the derived quantities can be cached.
+    """
+
+    run: Run
+
+    @cached_property
+    def train(self) -> Table:
+        """The training table."""
+        return self.run.train
+
+    @cached_property
+    def terms(self) -> tuple[Series, ...]:
+        """Terms of the training table, in log order."""
+        return tuple(self.train.of_kind(Kind.TERM))
+
+    @cached_property
+    def composition(self) -> Composition | None:
+        """How the main total is made of its terms."""
+        return self.run.composition
+
+    @cached_property
+    def total(self) -> Series | None:
+        """The main total in the training table."""
+        found = self.composition
+        return None if found is None else self.train.series.get(found.total)
+
+    def role(self, term: str) -> str | None:
+        """Declared role of a term; None if the run declares none (every foreign log)."""
+        roles = self.run.declared.get("roles")
+        if not isinstance(roles, dict):
+            return None
+        role = roles.get(term)  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType] -- declared values are untyped JSON
+        return role if isinstance(role, str) else None
+
+    def weight(self, term: str) -> float | None:
+        """Declared or fitted weight of a term in the main total; None if unknown."""
+        if self.composition is None:
+            return None
+        return next((one.weight for one in self.composition.terms if one.name == term), None)
+
+    def weighted(self, term: Series) -> Floats:
+        """Value times weight of a term, per value; an unknown weight counts as 1."""
+        weight = self.weight(term.name)
+        return term.values if weight is None else term.values * np.float64(weight)

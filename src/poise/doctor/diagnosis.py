@@ -1,0 +1,51 @@
+"""The outcome of examining one run: data only."""
+
+from dataclasses import dataclass
+
+from poise.doctor.finding import Finding, Severity
+from poise.run import Run
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotChecked:
+    """A rule that could not run.
+
+    Attributes:
+        rule: Its name.
+        needs: What the run lacks, in words.
+    """
+
+    rule: str
+    needs: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Diagnosis:
+    """All that the rules saw in one run.
+
+    Attributes:
+        run: The run.
+        findings: Worst first; within one severity, causes before their symptoms.
+        not_checked: Rules that could not run, and why.
+        passed: Names of the rules that ran and found nothing.
+    """
+
+    run: Run
+    findings: tuple[Finding, ...]
+    not_checked: tuple[NotChecked, ...]
+    passed: tuple[str, ...]
+
+    @property
+    def worst(self) -> Severity | None:
+        """Severity of the worst finding."""
+        return self.findings[0].severity if self.findings else None
+
+    def __str__(self) -> str:
+        """Plain text, one finding a paragraph; `poise diagnose` prints the full report."""
+        head = f"{self.run.path}: {len(self.findings)} findings, {len(self.passed)} rules passed, "
+        head += f"{len(self.not_checked)} not checked"
+        body = (
+            f"{one.severity.upper()} {one.fault} [{one.rule}]: {one.summary}\n  do: {one.action}"
+            for one in self.findings
+        )
+        return "\n".join((head, *body))

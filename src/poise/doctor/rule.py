@@ -1,0 +1,47 @@
+"""The seam between the doctor and its rules."""
+
+from collections.abc import Iterable
+from enum import StrEnum
+from typing import ClassVar, Protocol
+
+from poise.doctor.case import Case
+from poise.doctor.finding import Fault, Finding
+
+
+class Need(StrEnum):
+    """Data that a rule cannot do without. `Case.missing` tells which of them a run lacks."""
+
+    TERM = "a logged term"
+    TERMS = "two or more logged terms"
+    TOTAL = "a logged total"
+    COMPOSITION = "a total and its terms in the same records"
+    LEARNING_RATE = "logged learning rates"
+    GRAD_NORM = "a logged gradient norm"
+    STATISTIC = "a logged statistic besides the losses"
+    EVAL = "an evaluation split"
+    EVALS = "three or more evaluations"
+    TOKENS = "token counts or lengths beside the losses"
+    WEIGHTS = "logged term weights"
+    HISTORY = "20 or more training records"
+    RECORDS = "at least one record"
+
+
+class Rule(Protocol):
+    """One rule: a final class whose docstring is what `poise explain` prints.
+
+    The first line of the docstring is the symptom. A rule is stateless and is never subclassed.
+    It runs only if the run has all of `needs`, and must not yield a finding it cannot evidence.
+
+    Attributes:
+        name: Lower-case words joined by dashes; unique; part of the public contract.
+        fault: The class of all its findings.
+        needs: What it cannot do without.
+    """
+
+    name: ClassVar[str]
+    fault: ClassVar[Fault]
+    needs: ClassVar[frozenset[Need]]
+
+    def check(self, case: Case) -> Iterable[Finding]:
+        """Findings of this rule in one run."""
+        ...

@@ -1,0 +1,226 @@
+"""One training as tables of records: the type every reader produces and every rule looks at.
+
+A `Run` holds one `Table` per split and granularity. A `Table` holds one `Series` per logged
+quantity, on a shared step axis. Values are kept exactly as logged: NaN and infinity in a series
+mean that the log said so; a quantity that a record does not mention has no entry for that record.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats: TypeAlias = NDArray[np.float64]
+Ints: TypeAlias = NDArray[np.int64]
+
+
+class Kind(StrEnum):
+    """What a logged quantity is, as far as its name and the arithmetic of the log tell."""
+
+    TOTAL = "total"
+    """The scalar that is minimised, or a sum or mean of terms that the log reports as one."""
+    TERM = "term"
+    """One named loss."""
+    WEIGHT = "weight"
+    """The factor a term is multiplied with; `Series.of` names the term."""
+    COUNT = "count"
+    """How many elements or samples a value was taken over; `Series.of` may name the term."""
+    LEARNING_RATE = "learning_rate"
+    GRAD_NORM = "grad_norm"
+    LOSS_SCALE = "loss_scale"
+    """The factor of automatic mixed precision."""
+    STATISTIC = "statistic"
+    """Anything else that describes the model or its outputs: accuracy, perplexity, reward."""
+    CLOCK = "clock"
+    """Seconds, speed, memory: never diagnosed."""
+    POSITION = "position"
+    """Epoch, iteration, progress: where the record stands, never diagnosed as a value."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Series:
+    """One logged quantity of one table.
+
+    Attributes:
+        name: Name without the split prefix and without a granularity suffix.
+        kind: What the quantity is.
+        rows: Indices of the table's records that mention it, strictly increasing, shape (n,).
+        values: The logged numbers, shape (n,); NaN and infinity mean logged as such.
+        label: The name as the log spells it.
+        of: For weights, counts and gradient norms of one term: that term's name.
+    """
+
+    name: str
+    kind: Kind
+    rows: Ints
+    values: Floats
+    label: str = ""
+    of: str | None = None
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Table:
+    """Records of one split at one granularity, in log order.
+
+    Attributes:
+        split: `train`, or the log's own word for another split: `val`, `test`, `eval`.
+        grain: `step` or `epoch`: what one record was taken over.
+        steps: Position of each record, shape (n,): the optimizer step where the log has one, else
+            the iteration, epoch or row number. Decreases only where a training was restarted.
+        step_name: What `steps` counts, in the log's words: `step`, `iter`, `epoch`, `row`.
+        segments: Number of the (re)start that each record belongs to, from 0, shape (n,).
+        series: The quantities by name, in log order.
+    """
+
+    split: str
+    grain: str
+    steps: Ints
+    step_name: str
+    segments: Ints
+    series: Mapping[str, Series]
+
+    def __len__(self) -> int:
+        return len(self.steps)
+
+    def of_kind(self, *kinds: Kind) -> Iterator[Series]:
+        """The series of the given kinds, in log order."""
+        return (one for one in self.series.values() if one.kind in kinds)
+
+    def steps_of(self, series: Series) -> Ints:
+        """Step of every value of `series`, shape (len(series),)."""
+        return self.steps[series.rows]
+
+    def aligned(self, names: list[str]) -> tuple[Ints, Floats]:
+        """Rows that mention all of `names`, and their values.
+
+        Returns:
+            Row indices, shape (r,), and values, shape (r, len(names)).
+        """
+        if not names:
+            return np.arange(0), np.empty((0, 0))
+        rows = self.series[names[0]].rows
+        for name in names[1:]:
+            other = self.series[name].rows
+            if other is not rows:
+                rows = np.intersect1d(rows, other, assume_unique=True)
+        columns = [self._at(self.series[name], rows) for name in names]
+        return rows, np.column_stack(columns)
+
+    @staticmethod
+    def _at(series: Series, rows: Ints) -> Floats:
+        if series.rows is rows:
+            return series.values
+        return series.values[np.searchsorted(series.rows, rows)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """Something the log says in words, at a step.
+
+    Attributes:
+        name: One of `restart`, `overflow`, `crash`, `stage`, or the name a recorder wrote.
+        step: Where, in the training table's steps; None where the log does not tell.
+        text: The line of the log that says so, shortened to 300 characters.
+    """
+
+    name: str
+    step: int | None
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TermWeight:
+    """How one term enters a total.
+
+    Attributes:
+        name: The term.
+        weight: Its factor; None where it is unknown.
+        source: `declared` by the run, `fitted` from the values, or `unknown`.
+    """
+
+    name: str
+    weight: float | None
+    source: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Composition:
+    """How a total is made of terms.
+
+    Attributes:
+        total: Name of the total.
+        terms: Its terms with their weights. A fitted weight of 0.0 means: logged, not in the total.
+        residual: Median of |total - weighted sum| over the median of |total|; NaN if not fitted.
+        tolerance: The residual that printing and averaging alone explain.
+        exact: True if the weighted sum reproduces the total within the tolerance.
+        remainder: Median of total - weighted sum, in units of the total.
+        records: How many records the weights were taken from.
+        why: One sentence on how the weights were obtained or why they could not be.
+    """
+
+    total: str
+    terms: tuple[TermWeight, ...]
+    residual: float
+    tolerance: float
+    exact: bool
+    remainder: float
+    records: int
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """One training as it was logged.
+
+    Attributes:
+        path: The file or directory that was read.
+        format: Name of the format that was recognised, e.g. `csv`, `text`, `poise`.
+        tables: All tables; the first is the training table at its finest granularity.
+        events: What the log says in words, in log order.
+        compositions: How each total is made of its terms; the first is the main one.
+        declared: What an own record declares: `terms`, `weights`, `shares`, `roles`,
+            `total_steps`; empty for a foreign log.
+        remarks: What the reader has to say: which file of a directory was chosen, bytes that were
+            not text, a truncated end. One sentence each.
+    """
+
+    path: Path
+    format: str
+    tables: tuple[Table, ...]
+    events: tuple[Event, ...] = ()
+    compositions: tuple[Composition, ...] = ()
+    declared: Mapping[str, object] = field(default_factory=dict[str, object])
+    remarks: tuple[str, ...] = ()
+
+    @property
+    def train(self) -> Table:
+        """The training table at its finest granularity (the first table if none is called so)."""
+        return self.tables[0]
+
+    @property
+    def evals(self) -> tuple[Table, ...]:
+        """Tables of the splits other than the first table's."""
+        return tuple(one for one in self.tables if one.split != self.train.split)
+
+    @property
+    def records(self) -> int:
+        """Number of records over all tables."""
+        return sum(len(one) for one in self.tables)
+
+    @property
+    def composition(self) -> Composition | None:
+        """How the main total is made of its terms, if there is a total."""
+        return self.compositions[0] if self.compositions else None
+
+    @property
+    def terms(self) -> tuple[str, ...]:
+        """Names of all terms, in log order, over all tables."""
+        names = (one.name for table in self.tables for one in table.of_kind(Kind.TERM))
+        return tuple(dict.fromkeys(names))
