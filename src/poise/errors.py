@@ -21,3 +21,7 @@ class RuleNameError(PoiseError, KeyError):
 
     def __str__(self) -> str:
         return str(self.args[0])
+
+
+class ReportError(PoiseError):
+    """A report cannot be written."""

@@ -1,1 +1,5 @@
-"""TODO."""
+"""The catalogue of rules, written out."""
+
+from poise.doctor.rule import Rule
+
+RULES: tuple[Rule, ...] = ()

@@ -1,0 +1,54 @@
+# Every target does all of its own set-up: a virtual environment in .venv with the tested versions.
+PYTHON ?= python3.11
+BIN := .venv/bin
+SRC := src tests benchmarks examples
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint types contracts unit docs-test bench browser clean
+
+help:
+	@echo "make demo   train a small faulty multi-task model, diagnose its log, write a report"
+	@echo "make test   lint, types, import contracts and tests"
+	@echo "make bench  the benchmarks behind every number in the docs"
+
+.venv/.done: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@
+
+# The browser test skips with a reason where chromium cannot be installed.
+browser:
+	@command -v chromium >/dev/null 2>&1 || command -v chromium-browser >/dev/null 2>&1 || \
+	  { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1 && \
+	    apt-get update -qq >/dev/null 2>&1 && \
+	    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium >/dev/null 2>&1; } || \
+	  echo "chromium is not installed and cannot be: the browser test will be skipped"
+
+demo: .venv/.done
+	@$(BIN)/python examples/incident.py runs/demo
+	@$(BIN)/poise diagnose runs/demo/log.txt --html runs/demo/report.html
+
+test: .venv/.done browser lint types contracts unit
+
+lint: .venv/.done
+	$(BIN)/ruff check $(SRC)
+	$(BIN)/ruff format --check $(SRC)
+	$(BIN)/codespell src docs README.md CHANGELOG.md
+
+types: .venv/.done
+	$(BIN)/basedpyright
+
+contracts: .venv/.done
+	$(BIN)/lint-imports
+
+unit: .venv/.done
+	$(BIN)/python -m pytest -q
+
+bench: .venv/.done
+	$(BIN)/python benchmarks/corpus.py
+	$(BIN)/python benchmarks/record.py
+	$(BIN)/python benchmarks/text.py
+	$(BIN)/python benchmarks/events.py
+
+clean:
+	rm -rf .venv dist build runs

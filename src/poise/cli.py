@@ -1,0 +1,218 @@
+"""The `poise` command.
+
+Exit status: 0 done, 1 findings at or above `--fail-on`, 2 bad usage or unreadable input (one
+line on standard error). Everything slow is imported by the command that needs it.
+"""
+
+import os
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from poise import __version__
+from poise.errors import PoiseError
+
+if TYPE_CHECKING:
+    from poise.doctor.diagnosis import Diagnosis
+
+PATIENCE_S = 2.0
+"""Work that takes longer than this shows a progress bar."""
+
+app = typer.Typer(
+    name="poise",
+    help="Finds out why a training with several loss terms does not learn.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+
+class FailOn(StrEnum):
+    """From which severity on findings make the exit status 1."""
+
+    NEVER = "never"
+    NOTE = "note"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+LogPath = Annotated[
+    Path, typer.Argument(metavar="PATH", help="A log, a run directory, or a folder with logs.")
+]
+AsFormat = Annotated[
+    str | None,
+    typer.Option("--format", metavar="F", help="Read as this format instead of recognising it."),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"poise {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[  # noqa: ARG001 -- typer calls _version with it
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+@contextmanager
+def _progress(label: str) -> Iterator[Callable[[float], None]]:
+    """A callback for the share done; draws a bar on standard error once `PATIENCE_S` is over."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+
+    bar = Progress(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        TaskProgressColumn(),
+        TimeElapsedColumn(),
+        console=Console(stderr=True),
+        transient=True,
+    )
+    task = bar.add_task(label, total=1.0)
+    timer = threading.Timer(PATIENCE_S, bar.start)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield lambda share: bar.update(task, completed=share)
+    finally:
+        timer.cancel()
+        bar.stop()
+
+
+def _print_json(data: object) -> None:
+    import orjson
+
+    text = orjson.dumps(data, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+    sys.stdout.buffer.write(text)
+    sys.stdout.flush()
+
+
+def _write_html(diagnosis: "Diagnosis", target: Path) -> None:
+    from poise.errors import ReportError
+    from poise.report.html import render_html
+
+    text = render_html(diagnosis)
+    try:
+        target.write_text(text, encoding="utf-8")
+    except OSError as error:
+        message = (
+            f"cannot write the report to {target}: {error.strerror}; "
+            "give --html a file in a folder that exists and can be written"
+        )
+        raise ReportError(message) from error
+    typer.echo(f"report: {target}", err=True)
+
+
+@app.command()
+def diagnose(
+    path: LogPath,
+    as_format: AsFormat = None,
+    as_json: AsJson = False,
+    html: Annotated[
+        Path | None, typer.Option("--html", metavar="FILE", help="Write a report with charts.")
+    ] = None,
+    fail_on: Annotated[
+        FailOn, typer.Option("--fail-on", help="Exit with 1 on findings of this severity or worse.")
+    ] = FailOn.NEVER,
+) -> None:
+    """Read a log or run directory and print what is wrong, worst first."""
+    from poise.doctor.diagnose import diagnose as examine
+    from poise.doctor.finding import Severity
+    from poise.read import read_run
+
+    with _progress(f"reading {path.name}") as progress:
+        diagnosis = examine(read_run(path, format=as_format, progress=progress))
+    if as_json:
+        from poise.report.json import diagnosis_to_json
+
+        _print_json(diagnosis_to_json(diagnosis))
+    else:
+        from rich.console import Console
+
+        from poise.report.terminal import render
+
+        render(diagnosis, Console())
+    if html is not None:
+        _write_html(diagnosis, html)
+    worst = diagnosis.worst
+    if (
+        fail_on is not FailOn.NEVER
+        and worst is not None
+        and worst.rank <= Severity(fail_on.value).rank
+    ):
+        raise typer.Exit(1)
+
+
+@app.command()
+def read(path: LogPath, as_format: AsFormat = None, as_json: AsJson = False) -> None:
+    """Print what was understood of a log: format, steps, splits, total, terms, weights."""
+    from poise.read import read_run
+
+    with _progress(f"reading {path.name}") as progress:
+        run = read_run(path, format=as_format, progress=progress)
+    if as_json:
+        from poise.report.json import run_to_json
+
+        _print_json(run_to_json(run))
+    else:
+        from rich.console import Console
+
+        from poise.report.terminal import render_run
+
+        render_run(run, Console())
+
+
+@app.command()
+def rules() -> None:
+    """List the rules: name, fault class, symptom, and the data each needs."""
+    from rich.console import Console
+
+    from poise.doctor.rules import RULES
+    from poise.report.terminal import render_rules
+
+    render_rules(RULES, Console())
+
+
+@app.command()
+def explain(
+    rule: Annotated[str, typer.Argument(metavar="RULE", help="A rule, or a fault class.")],
+) -> None:
+    """Print what a rule looks at, its threshold, and which healthy trainings look the same."""
+    from rich.console import Console
+
+    from poise.doctor.rules import find_rules
+    from poise.report.terminal import render_explanation
+
+    for one in find_rules(rule):
+        render_explanation(one, Console())
+
+
+def main() -> None:
+    """Entry point of the `poise` command."""
+    try:
+        app()
+    except PoiseError as error:
+        typer.echo(f"poise: {error}", err=True)
+        sys.exit(2)
+    except BrokenPipeError:
+        # The reader of our output has gone (`poise rules | head`); Python would complain at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,100 @@
+"""Examines one run with every rule and ranks what they saw."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from poise.doctor.case import Case
+from poise.doctor.diagnosis import Diagnosis, NotChecked
+from poise.doctor.finding import Fault, Finding
+from poise.doctor.needs import missing
+from poise.doctor.rule import Rule
+from poise.doctor.rules import RULES
+from poise.read import read_run
+from poise.run import Run
+
+CAUSE_FIRST: tuple[Fault, ...] = (
+    Fault.NONFINITE,
+    Fault.NO_GRADIENT,
+    Fault.FROZEN,
+    Fault.DATA,
+    Fault.EXPLOSION,
+    Fault.UNACCOUNTED,
+    Fault.EVAL_MISMATCH,
+    Fault.SCHEDULE,
+    Fault.SCALE_WITH_LENGTH,
+    Fault.REDUCTION,
+    Fault.JUMP,
+    Fault.NO_EFFECT,
+    Fault.UNBOUNDED,
+    Fault.COLLAPSE,
+    Fault.DOMINANCE,
+    Fault.STARVATION,
+    Fault.CLIPPING,
+    Fault.CONFLICT,
+    Fault.STUCK,
+    Fault.SATURATION,
+    Fault.GENERALISATION,
+    Fault.RECORD,
+)
+"""Findings of one severity stand in this order: what can cause others comes before what it causes.
+Structural faults first, then bookkeeping, scale, balance, symptoms, and the log itself."""
+
+
+def _rank(finding: Finding) -> tuple[int, int, int]:
+    return (finding.severity.rank, CAUSE_FIRST.index(finding.fault), finding.steps[0])
+
+
+def _linked(findings: Sequence[Finding]) -> list[Finding]:
+    """The findings with only those causes that were themselves found."""
+    seen = {one.rule for one in findings}
+    return [
+        replace(one, caused_by=tuple(name for name in one.caused_by if name in seen - {one.rule}))
+        for one in findings
+    ]
+
+
+def diagnose(
+    source: str | Path | Run,
+    *,
+    rules: Sequence[Rule] = RULES,
+    progress: Callable[[float], None] | None = None,
+) -> Diagnosis:
+    """Examines a run, or the log at a path, with every rule.
+
+    Args:
+        source: A run, or the path of any log or run directory that `poise.read_run` reads.
+        rules: The rules to apply.
+        progress: Called with the share of the work that is done, from 0 to 1.
+
+    Returns:
+        The findings, worst first; which rules could not run and why; which found nothing.
+
+    Raises:
+        ReadError: The path holds nothing that can be read as a log.
+
+    Example:
+        >>> import tempfile, pathlib
+        >>> log = pathlib.Path(tempfile.mkdtemp()) / "log.csv"
+        >>> _ = log.write_text("step,loss_a,loss_b,loss\\n1,2.0,nan,nan\\n2,1.9,nan,nan\\n")
+        >>> diagnose(log).findings[0].fault
+        <Fault.NONFINITE: 'nonfinite'>
+    """
+    run = source if isinstance(source, Run) else read_run(source, progress=progress)
+    case = Case(run)
+    findings: list[Finding] = []
+    not_checked: list[NotChecked] = []
+    passed: list[str] = []
+    for rule in rules:
+        if lacks := missing(case, rule.needs):
+            not_checked.append(NotChecked(rule=rule.name, needs=lacks))
+        elif found := list(rule.check(case)):
+            findings.extend(found)
+        else:
+            passed.append(rule.name)
+    return Diagnosis(
+        run=run,
+        findings=tuple(sorted(_linked(findings), key=_rank)),
+        not_checked=tuple(not_checked),
+        passed=tuple(passed),
+    )

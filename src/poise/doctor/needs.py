@@ -1,0 +1,41 @@
+"""Which of the data that rules need a run has."""
+
+from collections.abc import Callable, Iterable, Mapping
+
+from poise.doctor.case import Case
+from poise.doctor.rule import Need
+from poise.run import Kind
+
+HISTORY = 20
+"""Records below which a trend is not judged: quartiles of fewer than five values say little."""
+
+EVALS = 3
+"""Evaluations below which nothing can be said to repeat."""
+
+
+def _logs(*kinds: Kind) -> Callable[[Case], bool]:
+    return lambda case: any(True for table in case.run.tables for _ in table.of_kind(*kinds))
+
+
+HAS: Mapping[Need, Callable[[Case], bool]] = {
+    Need.TERM: lambda case: len(case.terms) >= 1,
+    Need.TERMS: lambda case: len(case.terms) >= 2,
+    Need.TOTAL: _logs(Kind.TOTAL),
+    Need.COMPOSITION: lambda case: case.composition is not None and bool(case.composition.terms),
+    Need.LEARNING_RATE: _logs(Kind.LEARNING_RATE),
+    Need.GRAD_NORM: _logs(Kind.GRAD_NORM),
+    Need.STATISTIC: _logs(Kind.STATISTIC),
+    Need.EVAL: lambda case: bool(case.run.evals),
+    Need.EVALS: lambda case: any(len(one) >= EVALS for one in case.run.evals),
+    Need.TOKENS: _logs(Kind.COUNT),
+    Need.WEIGHTS: _logs(Kind.WEIGHT),
+    Need.HISTORY: lambda case: len(case.train) >= HISTORY,
+    Need.RECORDS: lambda case: case.run.records > 0,
+}
+"""For every need: does the run meet it? A test holds this table to the whole of `Need`."""
+
+
+def missing(case: Case, needs: Iterable[Need]) -> tuple[str, ...]:
+    """What the run lacks of `needs`, in words, in the order of `Need`."""
+    wanted = frozenset(needs)
+    return tuple(str(one) for one in Need if one in wanted and not HAS[one](case))

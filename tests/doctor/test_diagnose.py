@@ -1,0 +1,76 @@
+"""Ranking, cause links and what could not be checked."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+import pytest
+
+from poise.doctor import Evidence, Fault, Finding, Need, Severity, diagnose
+from poise.doctor.case import Case
+from tests.contracts.test_rules import run_of
+
+BASE = Finding(
+    rule="made",
+    fault=Fault.STUCK,
+    severity=Severity.WARNING,
+    terms=("a",),
+    steps=(0, 9),
+    summary="a does not move",
+    evidence=(Evidence(text="0 of 9", series="a", steps=(0, 9), value=0.0, threshold=1.0),),
+    cause="made up",
+    action="nothing",
+    verify="nothing",
+)
+
+
+@dataclass(frozen=True)
+class Made:
+    """A rule that yields what it is told."""
+
+    findings: tuple[Finding, ...]
+    name: str = "made"
+    fault: Fault = Fault.STUCK
+    needs: frozenset[Need] = frozenset({Need.RECORDS})
+
+    def check(self, case: Case) -> Iterable[Finding]:
+        """The findings it was made with."""
+        return self.findings
+
+
+RUN = run_of({"a": [1.0] * 30})
+
+
+def test_worst_first_then_cause_first() -> None:
+    """An error outranks a warning; within one severity, what causes comes before what it causes."""
+    stuck = BASE
+    jump = replace(BASE, fault=Fault.JUMP, steps=(5, 5))
+    late = replace(BASE, fault=Fault.JUMP, steps=(8, 8))
+    nan = replace(BASE, fault=Fault.NONFINITE)
+    error = replace(BASE, fault=Fault.RECORD, severity=Severity.ERROR)
+    outcome = diagnose(RUN, rules=[Made((stuck, late, jump, error, nan))])
+    assert list(outcome.findings) == [error, nan, jump, late, stuck]
+    assert outcome.worst is Severity.ERROR
+
+
+def test_links_to_absent_causes_are_dropped() -> None:
+    """A finding keeps as its causes only findings that are there, and never itself."""
+    effect = replace(BASE, caused_by=("other", "absent", "made"))
+    other = replace(BASE, rule="other", fault=Fault.DOMINANCE)
+    outcome = diagnose(RUN, rules=[Made((effect,)), Made((other,), name="other")])
+    assert [one.caused_by for one in outcome.findings] == [(), ("other",)]
+
+
+@pytest.mark.parametrize("need", list(Need))
+def test_a_rule_without_its_data_is_not_checked(need: Need) -> None:
+    """A rule runs exactly if the run has what it needs."""
+    rule = Made((), needs=frozenset({need}))
+    outcome = diagnose(RUN, rules=[rule])
+    met = need in {Need.TERM, Need.HISTORY, Need.RECORDS}
+    assert (outcome.passed == ("made",)) is met
+    assert [one.needs for one in outcome.not_checked] == ([] if met else [(str(need),)])
+
+
+def test_plain_text_names_the_finding_and_the_action() -> None:
+    """Printing a diagnosis shows severity, fault, rule, summary and action."""
+    text = str(diagnose(RUN, rules=[Made((BASE,))]))
+    assert "WARNING stuck [made]: a does not move\n  do: nothing" in text
