@@ -17,7 +17,7 @@ BROKEN = HEALTHY + "60,nan,nan,0.1\n61,nan,nan,0.1\n"
 
 def poise(*words: str | Path, **extra: str) -> subprocess.CompletedProcess[str]:
     """Runs the command as a user would, 80 columns wide and without colour."""
-    clean = {key: value for key, value in os.environ.items() if key not in {"FORCE_COLOR"}}
+    clean = {key: value for key, value in os.environ.items() if key != "FORCE_COLOR"}
     return subprocess.run(
         [sys.executable, "-m", "poise.cli", *map(str, words)],
         capture_output=True,

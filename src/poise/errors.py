@@ -16,6 +16,10 @@ class RecordError(PoiseError):
     """A run record is used against its contract."""
 
 
+class PoiseWarning(UserWarning):
+    """Something went wrong that must not stop a training, such as a record that was not written."""
+
+
 class RuleNameError(PoiseError, KeyError):
     """No rule has the name that was asked for."""
 

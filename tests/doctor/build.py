@@ -1,4 +1,4 @@
-"""Runs built in memory, for tests of the doctor: `from doctor.build import make_run`."""
+"""Runs built in memory, for tests of the doctor: `from tests.doctor.build import make_run`."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -60,14 +60,15 @@ def compose(
     values = values[np.isfinite(values).all(axis=1)]
     left = values[:, 0] - values[:, 1:] @ np.array([weights[name] for name in names])
     unit = float(np.median(np.abs(values[:, 0]))) if len(values) else float("nan")
-    residual = float(np.median(np.abs(left))) / unit if unit else float("nan")
+    known = np.isfinite(unit) and unit > 0
+    residual = float(np.median(np.abs(left))) / unit if known else float("nan")
     return Composition(
         total=total,
         terms=tuple(TermWeight(name=name, weight=weights[name], source=source) for name in names),
         residual=residual,
         tolerance=tolerance,
         exact=bool(residual <= tolerance),
-        remainder=float(np.median(left)) / unit if unit else float("nan"),
+        remainder=float(np.median(left)) if known else float("nan"),
         records=len(values),
         why=f"{source} for a test",
     )

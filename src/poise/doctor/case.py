@@ -5,6 +5,7 @@ from functools import cached_property
 
 import numpy as np
 
+from poise.doctor.trace import Stretch, stretches
 from poise.run import Composition, Floats, Kind, Run, Series, Table
 
 
@@ -37,6 +38,11 @@ class Case:
         """The main total in the training table."""
         found = self.composition
         return None if found is None else self.train.series.get(found.total)
+
+    @cached_property
+    def stretches(self) -> tuple[Stretch, ...]:
+        """The uninterrupted stretches of the training table, the longest first."""
+        return stretches(self.train)
 
     def role(self, term: str) -> str | None:
         """Declared role of a term; None if the run declares none (every foreign log)."""

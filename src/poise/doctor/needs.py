@@ -17,6 +17,19 @@ def _logs(*kinds: Kind) -> Callable[[Case], bool]:
     return lambda case: any(True for table in case.run.tables for _ in table.of_kind(*kinds))
 
 
+def _evaluates(*kinds: Kind) -> Callable[[Case], bool]:
+    return lambda case: any(True for table in case.run.evals for _ in table.of_kind(*kinds))
+
+
+def _shares_total(case: Case) -> bool:
+    total = case.composition
+    return total is not None and any(total.total in table.series for table in case.run.evals)
+
+
+def _logs_rewards(case: Case) -> bool:
+    return any("reward" in name.lower() for table in case.run.tables for name in table.series)
+
+
 HAS: Mapping[Need, Callable[[Case], bool]] = {
     Need.TERM: lambda case: len(case.terms) >= 1,
     Need.TERMS: lambda case: len(case.terms) >= 2,
@@ -24,12 +37,19 @@ HAS: Mapping[Need, Callable[[Case], bool]] = {
     Need.COMPOSITION: lambda case: case.composition is not None and bool(case.composition.terms),
     Need.LEARNING_RATE: _logs(Kind.LEARNING_RATE),
     Need.GRAD_NORM: _logs(Kind.GRAD_NORM),
+    Need.LOSS_SCALE: lambda case: (
+        _logs(Kind.LOSS_SCALE)(case) or any(one.name == "overflow" for one in case.run.events)
+    ),
+    Need.SCHEDULE: lambda case: bool(case.run.declared.get("schedule")),
     Need.STATISTIC: _logs(Kind.STATISTIC),
     Need.EVAL: lambda case: bool(case.run.evals),
     Need.EVALS: lambda case: any(len(one) >= EVALS for one in case.run.evals),
+    Need.EVAL_LOSS: _evaluates(Kind.TERM, Kind.TOTAL),
+    Need.EVAL_TOTAL: _shares_total,
+    Need.REWARDS: _logs_rewards,
     Need.TOKENS: _logs(Kind.COUNT),
     Need.WEIGHTS: _logs(Kind.WEIGHT),
-    Need.HISTORY: lambda case: len(case.train) >= HISTORY,
+    Need.HISTORY: lambda case: len(case.train) >= HISTORY and case.train.split == "train",
     Need.RECORDS: lambda case: case.run.records > 0,
 }
 """For every need: does the run meet it? A test holds this table to the whole of `Need`."""

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from poise.run import Event, Floats, Ints
+from poise.run import Event, Floats, Ints, Kind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +33,8 @@ class Frame:
         grain: `step` or `epoch` where the format says it; None where suffixes or positions tell.
         terms: Columns that the format itself declares to be terms, whatever their names.
         totals: Columns that the format itself declares to be totals.
+        kinds: What the format itself declares columns to be, and the term that a weight or a count
+            belongs to; goes before `terms`, `totals` and anything that names suggest.
         events: In log order, with `Event.step` holding the number of the record that follows it;
             `assemble` turns that into a step.
     """
@@ -43,6 +45,9 @@ class Frame:
     grain: str | None = None
     terms: frozenset[str] = frozenset()
     totals: frozenset[str] = frozenset()
+    kinds: Mapping[str, tuple[Kind, str | None]] = field(
+        default_factory=dict[str, tuple[Kind, str | None]]
+    )
     events: tuple[Event, ...] = ()
 
 

@@ -141,10 +141,8 @@ class Gather:
         if width == 0:
             return
         rows = np.array(shape.rows, dtype=np.int64)
-        try:
-            # float() refuses None, objects and lists, so this is right whenever it succeeds
-            table = np.fromiter(shape.values, np.float64, len(shape.values))  # pyright: ignore[reportArgumentType, reportCallIssue, reportUnknownVariableType] -- refused values raise
-        except (TypeError, ValueError, OverflowError):
+        table = _numbers(shape.values)
+        if table is None:
             self._convert_slowly(shape, rows)
             return
         table = table.reshape(-1, width).T
@@ -157,9 +155,8 @@ class Gather:
         mark = self._next_mark()
         for index, name in enumerate(shape.keys):
             column = shape.values[index::width]
-            try:
-                values = np.fromiter(column, np.float64, len(column))  # pyright: ignore[reportArgumentType, reportCallIssue, reportUnknownVariableType] -- refused values raise
-            except (TypeError, ValueError, OverflowError):
+            values = _numbers(column)
+            if values is None:
                 self._take_apart(name, rows, column)
             else:
                 self._put(name, rows, values, mark)
@@ -213,6 +210,16 @@ class Gather:
     def _next_mark(self) -> int:
         self._mark += 1
         return self._mark
+
+
+def _numbers(values: list[object]) -> Floats | None:
+    """The values as numbers; None if one of them is no number (a null is none)."""
+    try:
+        numbers = np.fromiter(values, np.float64, len(values))
+    except (TypeError, ValueError, OverflowError):
+        return None
+    # numpy takes a null for NaN, but NaN is what the log says and a null says nothing
+    return None if np.isnan(numbers).any() and None in values else numbers
 
 
 def to_number(value: object) -> float | None:

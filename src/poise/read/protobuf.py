@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 
 class MalformedError(ValueError):
-    """Bytes are not a Protocol Buffers message. Readers turn it into a remark; users never see it."""
+    """Bytes are no Protocol Buffers message. Readers turn it into a remark; users never see it."""
 
 
 def varint(data: bytes, at: int, end: int) -> tuple[int, int]:

@@ -6,8 +6,8 @@ import lzma
 import stat
 import zlib
 from dataclasses import dataclass, field
+from io import BufferedReader
 from pathlib import Path
-from typing import IO
 
 from poise.errors import ReadError
 
@@ -80,14 +80,14 @@ class Source:
 
 
 def decode(data: bytes, remarks: list[str]) -> str:
-    """Bytes as text without a byte order mark.
+    r"""Bytes as text without a byte order mark.
 
     Bytes that are not text in the encoding are replaced, which becomes a remark.
 
     Example:
         >>> remarks: list[str] = []
-        >>> decode(b"loss\\xff", remarks), remarks
-        ('loss\ufffd', ['1 byte is not UTF-8 text and is replaced'])
+        >>> decode(b"loss\xff", remarks), remarks
+        ('loss�', ['1 byte is not UTF-8 text and is replaced'])
     """
     if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
         return data.decode("utf-16", errors="replace").removeprefix("\ufeff")
@@ -169,7 +169,7 @@ def _packing(start: bytes) -> str:
     return "xz" if start.startswith(b"\xfd7zXZ\x00") else ""
 
 
-def _open(path: Path, packing: str) -> IO[bytes]:
+def _open(path: Path, packing: str) -> gzip.GzipFile | bz2.BZ2File | lzma.LZMAFile | BufferedReader:
     if packing == "gzip":
         return gzip.open(path, "rb")
     if packing == "bzip2":
@@ -186,21 +186,18 @@ def _blocks(path: Path, packing: str, limit: int) -> tuple[bytes, str]:
     cut = ""
     try:
         with _open(path, packing) as file:
-            while size < limit:
-                block = file.read(min(_BLOCK, limit - size) if packing else limit - size)
-                if not block:
-                    break
+            # read1 gives what there is before a damaged place; read would lose it
+            while size <= limit and (block := file.read1(_BLOCK)):
                 taken.append(block)
                 size += len(block)
-            if limit == MAX_BYTES and size >= limit and file.read(1):
-                raise ReadError(
-                    f"{path}: more than {MAX_BYTES >> 30} GB; cut it to the part that matters"
-                )
-    except (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile, OSError) as error:
-        if not packing:
+    except (EOFError, zlib.error, lzma.LZMAError, OSError) as error:
+        if not packing or isinstance(error, PermissionError):
             raise ReadError(f"{path}: cannot be read ({_why(error)})") from None
         cut = f"the {packing} archive is truncated or damaged after {size:,} unpacked bytes"
-    return b"".join(taken), cut
+    if limit == MAX_BYTES and size > limit:
+        raise ReadError(f"{path}: more than {MAX_BYTES >> 30} GB; cut out the part that matters")
+    whole = taken[0] if len(taken) == 1 else b"".join(taken)
+    return whole[:limit], cut
 
 
 def _why(error: Exception) -> str:

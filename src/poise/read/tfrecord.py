@@ -44,7 +44,7 @@ def masked_crc(data: bytes) -> int:
 
     Example:
         >>> hex(masked_crc(bytes([24, 0, 0, 0, 0, 0, 0, 0])))
-        '0xa37f4b22'
+        '0x224b7fa3'
     """
     crc = 0xFFFFFFFF
     for byte in data:
@@ -62,10 +62,11 @@ def masked_crcs(columns: Bytes) -> Words:
     Returns:
         Masked checksums, shape (n,).
     """
-    crc: Words = np.full(columns.shape[1], 0xFFFFFFFF, dtype=np.uint32)
+    crc: Words = np.full(len(columns.T), 0xFFFFFFFF, dtype=np.uint32)
     for column in columns:
-        crc = (crc >> np.uint32(8)) ^ _TABLE_ARRAY[(crc & np.uint32(0xFF)) ^ column]
-    crc = ~crc
+        table: Words = _TABLE_ARRAY[(crc & np.uint32(0xFF)) ^ column]
+        crc = np.bitwise_xor(crc >> np.uint32(8), table, dtype=np.uint32)
+    crc = np.invert(crc)
     return ((crc >> np.uint32(15)) | (crc << np.uint32(17))) + np.uint32(_MASK_DELTA)
 
 

@@ -29,9 +29,7 @@ def grouped(findings: tuple[Finding, ...]) -> tuple[Group, ...]:
         Group(
             cause=findings[root],
             symptoms=tuple(
-                one
-                for index, one in enumerate(findings)
-                if roots[index] == root and index != root
+                one for index, one in enumerate(findings) if roots[index] == root and index != root
             ),
         )
         for root in dict.fromkeys(sorted(roots))

@@ -95,6 +95,7 @@ def span(steps: tuple[int, int], word: str = "step") -> str:
         ('steps 0 to 12,000', 'step 5')
     """
     first, last = steps
+    word = word.removesuffix("s")
     return f"{word} {first:,}" if first == last else f"{word}s {first:,} to {last:,}"
 
 
@@ -123,3 +124,8 @@ def ends(values: np.ndarray) -> tuple[float, float] | None:
     """Smallest and largest finite value; None if there is none."""
     finite = values[np.isfinite(values)]
     return (float(finite.min()), float(finite.max())) if finite.size else None
+
+
+def nonfinite(values: np.ndarray) -> int:
+    """How many values are NaN or infinite."""
+    return int(values.size - np.isfinite(values).sum())

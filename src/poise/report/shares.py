@@ -15,7 +15,8 @@ class Shares:
     Attributes:
         rows: First record of every bin, shape (b,).
         names: Terms of the total, or all terms where nothing says which belong to it.
-        values: Shape (b, terms); every row sums to 1, or is NaN where all terms are 0 or absent.
+        values: Shape (b, terms); every row sums to 1, or is NaN where all terms are 0 or
+            absent, or beyond the float range.
         weighted: True if the weight of every term is known; else unknown weights count as 1.
     """
 
@@ -25,7 +26,9 @@ class Shares:
     weighted: bool
 
 
-def members(table: Table, composition: Composition | None) -> tuple[tuple[Series, float | None], ...]:
+def members(
+    table: Table, composition: Composition | None
+) -> tuple[tuple[Series, float | None], ...]:
     """Terms that make up the total, with their weights; all terms where there is no total."""
     if composition is None:
         return tuple((one, None) for one in table.of_kind(Kind.TERM))
@@ -68,9 +71,10 @@ def value_shares(table: Table, composition: Composition | None, bins: int) -> Sh
         return None
     bins = min(bins, len(table))
     edges = np.arange(bins) * len(table) // bins
-    means = np.column_stack([_means(table, one, weight, edges) for one, weight in terms])
-    sums = means.sum(axis=1, keepdims=True)
+    # Sums beyond the float range are infinite and give NaN, as documented for nothing to share.
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+        means = np.column_stack([_means(table, one, weight, edges) for one, weight in terms])
+        sums = means.sum(axis=1, keepdims=True)
         values = np.where((sums > 0.0) & np.isfinite(sums), means / sums, np.nan)
     known = all(
         weight is not None or logged_weight(table, one.name) is not None for one, weight in terms
@@ -82,8 +86,7 @@ def value_shares(table: Table, composition: Composition | None, bins: int) -> Sh
 
 def _means(table: Table, series: Series, weight: float | None, edges: NDArray[np.int64]) -> Floats:
     """Mean of |weighted value| per bin over its finite values; 0 where a bin has none."""
-    with np.errstate(over="ignore", invalid="ignore"):
-        sizes = np.abs(weighted(table, series, weight))
+    sizes = np.abs(weighted(table, series, weight))
     finite = np.isfinite(sizes)
     starts = np.searchsorted(series.rows, edges)
     sums = _per_bin(np.where(finite, sizes, 0.0), starts)

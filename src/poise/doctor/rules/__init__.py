@@ -1,5 +1,128 @@
-"""The catalogue of rules, written out."""
+"""The catalogue of rules, written out: adding a rule is adding a line."""
+
+from difflib import get_close_matches
 
 from poise.doctor.rule import Rule
+from poise.doctor.rules.collapse import StatisticCollapse, UncertaintyCollapse
+from poise.doctor.rules.conflict import RisesWhileOthersFall
+from poise.doctor.rules.data import CountZero, TermSparse
+from poise.doctor.rules.dominance import ValueDominance
+from poise.doctor.rules.eval_mismatch import EvalFactor, EvalObjective
+from poise.doctor.rules.explosion import GradientGrowth, LateDegradation, OutOfScale, Spike
+from poise.doctor.rules.frozen import EvalIdentical, LossIdentical, ShareConstant
+from poise.doctor.rules.generalisation import EvalRises
+from poise.doctor.rules.jump import TermJump, TermSwitches, TotalJump
+from poise.doctor.rules.no_effect import (
+    RewardZero,
+    TermConstant,
+    TermZero,
+    TotalZero,
+    WeightConstant,
+)
+from poise.doctor.rules.nonfinite import (
+    NonfiniteEval,
+    NonfiniteStatistic,
+    NonfiniteTerm,
+    NonfiniteTotal,
+)
+from poise.doctor.rules.nonfinite_gradient import LossScaleFalling, NonfiniteGradient
+from poise.doctor.rules.record import (
+    Crash,
+    LogGap,
+    RepeatedSteps,
+    Restart,
+    RoundedTerms,
+    SmoothedTotal,
+    Truncated,
+)
+from poise.doctor.rules.scale_with_length import ScalesWithLength
+from poise.doctor.rules.schedule import (
+    LearningRateConstant,
+    LearningRateFloorEarly,
+    LearningRateReset,
+    LearningRateSawtooth,
+    SchedulerCrash,
+)
+from poise.doctor.rules.starvation import ValueStarvation
+from poise.doctor.rules.stuck import LongPlateau, Plateau, StuckAtLogK
+from poise.doctor.rules.unaccounted import UnaccountedTerms, UnaccountedTotal
+from poise.doctor.rules.unbounded import DrivenDown, RunawayValues
+from poise.doctor.rules.zero_rate import LearningRateRounded, LearningRateZero
+from poise.errors import RuleNameError
 
-RULES: tuple[Rule, ...] = ()
+RULES: tuple[Rule, ...] = (
+    NonfiniteTerm(),
+    NonfiniteTotal(),
+    NonfiniteEval(),
+    NonfiniteGradient(),
+    NonfiniteStatistic(),
+    LossScaleFalling(),
+    LearningRateZero(),
+    EvalIdentical(),
+    LossIdentical(),
+    ShareConstant(),
+    CountZero(),
+    TermSparse(),
+    LateDegradation(),
+    Spike(),
+    OutOfScale(),
+    GradientGrowth(),
+    UnaccountedTotal(),
+    UnaccountedTerms(),
+    EvalObjective(),
+    EvalFactor(),
+    LearningRateConstant(),
+    LearningRateFloorEarly(),
+    LearningRateReset(),
+    LearningRateSawtooth(),
+    LearningRateRounded(),
+    SchedulerCrash(),
+    ScalesWithLength(),
+    TotalJump(),
+    TermJump(),
+    TermSwitches(),
+    TermZero(),
+    TotalZero(),
+    TermConstant(),
+    WeightConstant(),
+    RewardZero(),
+    DrivenDown(),
+    RunawayValues(),
+    StatisticCollapse(),
+    UncertaintyCollapse(),
+    ValueDominance(),
+    ValueStarvation(),
+    RisesWhileOthersFall(),
+    StuckAtLogK(),
+    Plateau(),
+    LongPlateau(),
+    EvalRises(),
+    Crash(),
+    Restart(),
+    RepeatedSteps(),
+    LogGap(),
+    Truncated(),
+    RoundedTerms(),
+    SmoothedTotal(),
+)
+"""Every rule, by fault class in the order of `poise.doctor.diagnose.CAUSE_FIRST`."""
+
+
+def find_rules(name: str) -> tuple[Rule, ...]:
+    """The rule of that name, or all rules of that fault class.
+
+    Raises:
+        RuleNameError: Neither a rule nor a fault class is called so.
+
+    Example:
+        >>> [rule.name for rule in find_rules("unaccounted")]
+        ['unaccounted-total', 'unaccounted-terms']
+    """
+    found = tuple(rule for rule in RULES if name in (rule.name, rule.fault))
+    if not found:
+        names = [rule.name for rule in RULES]
+        close = get_close_matches(name, names, n=1)
+        hint = f"did you mean {close[0]!r}?" if close else "`poise rules` lists all of them"
+        message = f"unknown rule {name!r}; expected a rule or a fault class; {hint}"
+        raise RuleNameError(message)
+    return found

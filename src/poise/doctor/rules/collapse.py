@@ -1,0 +1,193 @@
+"""A statistic that must vary dies while the total falls."""
+
+import re
+from collections.abc import Iterable
+from typing import ClassVar, final
+
+import numpy as np
+
+from poise.doctor.case import Case
+from poise.doctor.finding import Evidence, Fault, Finding, Severity
+from poise.doctor.rule import Need
+from poise.doctor.series import number
+from poise.doctor.stats import thin, trend
+from poise.doctor.trace import Stretch, Trace
+from poise.run import Kind
+
+DEAD = 0.1
+"""Part of its highest level below which a statistic counts as dead."""
+FALLS = 0.05
+"""Fall of the total from which a training counts as learning meanwhile."""
+PRECISION = 20.0
+"""Growth of a learned precision from which its uncertainty has collapsed."""
+
+_MUST_VARY = re.compile(
+    r"(code|prob|vq|codebook|quanti[sz]er?|cluster|assign\w*|prototype|embed\w*)s?[\W_]*"
+    r"(perplexity|ppl|usage|util\w*|entropy)"
+    r"|(active|used|unique|alive)[\W_]*(code|unit|neuron|latent|expert|prototype)s?"
+    r"|codebook[\W_]*(size|used)|(attn|attention|router|gate|routing)[\W_]*entropy"
+    r"|effective[\W_]*rank|(^|[\W_])e?rank(me)?($|[\W_])"
+    r"|(feature|feat|embed\w*|emb|latent|rep\w*|hidden|activation|act|teacher|student|output|z)s?"
+    r"[\W_]*(std|var|variance)|(^|[\W_])gamma([\W_]|$)|modulation",
+    re.IGNORECASE,
+)
+_BY_NATURE = re.compile(r"(policy|action|pi|^|[\W_])entropy|sigma|temperature", re.IGNORECASE)
+_LOG_VARIANCE = re.compile(r"log[\W_]*(var|sigma|std)|s_hat", re.IGNORECASE)
+_NOISE = re.compile(r"(noise|diffusion|edm|min|max)", re.IGNORECASE)
+
+
+@final
+class StatisticCollapse:
+    """A statistic that must vary (codebook perplexity, feature spread, rank) dies.
+
+    The losses can go on falling: the model finds a shortcut that needs one code, one direction or
+    one constant output, and a falling total hides it.
+
+    Statistic: last tenth of a logged statistic over its highest level (of two neighbouring
+    records), for names that say codebook or prototype perplexity or usage, active codes or units,
+    attention or routing entropy, rank, and spread of features. Thresholds: 0.1, for the whole last
+    third of the records, while the total (or a term) falls by 5%. 0.1 is the level at which seeded
+    collapses were told from training that specialises. Plain entropies and sigmas are a note: a
+    policy becomes decided.
+
+    Healthy look-alikes: a policy's entropy, a schedule of the noise or the temperature,
+    quantisation that is meant, the perplexity of a language model (not such a statistic: it is the
+    loss itself).
+    """
+
+    name: ClassVar[str] = "statistic-collapse"
+    fault: ClassVar[Fault] = Fault.COLLAPSE
+    needs: ClassVar[frozenset[Need]] = frozenset({Need.STATISTIC})
+
+    def check(self, case: Case) -> Iterable[Finding]:
+        """One finding about all strong candidates, one for each weak one."""
+        stretch = case.stretches[0]
+        if len(stretch) < 10 or not _learns(stretch):
+            return
+        dead = [one for one in stretch.of_kind(Kind.STATISTIC) if _dead(one)]
+        strong = [one for one in dead if _MUST_VARY.search(one.name)]
+        if strong:
+            yield _collapsed(stretch, strong, Severity.WARNING)
+        for one in dead:
+            if one not in strong and _BY_NATURE.search(one.name):
+                yield _collapsed(stretch, [one], Severity.NOTE)
+
+
+def _learns(stretch: Stretch) -> bool:
+    falls = [one.fall for one in stretch.of_kind(Kind.TOTAL, Kind.TERM)]
+    return any(fall > FALLS for fall in falls if np.isfinite(fall))
+
+
+def _dead(one: Trace) -> bool:
+    if len(one) < 10 or not one.positive:
+        return False
+    top = _top(one)
+    early = float(one.mid[: max(3, len(one) // 3)].max())
+    tail = one.smoothed[-(len(one) // 3) :]
+    return bool(tail.max() < DEAD * top) and early >= 0.5 * top and top > 0
+
+
+def _top(one: Trace) -> float:
+    """Highest level that two neighbouring records reach: one record alone may be an accident."""
+    return float(np.minimum(one.mid[1:], one.mid[:-1]).max())
+
+
+def _collapsed(stretch: Stretch, dead: list[Trace], severity: Severity) -> Finding:
+    worst = min(dead, key=lambda one: one.end / _top(one))
+    top = _top(worst)
+    below = np.flatnonzero(worst.mid < DEAD * top)
+    step = int(worst.first[below[0]])
+    total = next(iter(stretch.of_kind(Kind.TOTAL)), None) or stretch.terms[0]
+    facts = [
+        Evidence(
+            text=f"'{one.name}' falls from {number(float(one.high.max()))} to {number(one.end)} "
+            f"(lowest {number(float(one.low.min()))})",
+            series=one.name,
+            steps=(int(one.first[int(one.high.argmax())]), one.steps[1]),
+            value=one.end / float(one.high.max()),
+            threshold=DEAD,
+        )
+        for one in dead
+    ]
+    facts.append(
+        Evidence(
+            text=f"'{total.name}' goes from {number(total.start)} to {number(total.end)} meanwhile",
+            series=total.name,
+            steps=total.steps,
+            value=total.end,
+        )
+    )
+    return Finding(
+        rule=StatisticCollapse.name,
+        fault=Fault.COLLAPSE,
+        severity=severity,
+        terms=tuple(one.name for one in dead),
+        steps=(step, worst.steps[1]),
+        summary=f"'{worst.name}' collapses from {number(top)} to {number(worst.end)} "
+        f"({worst.end / top:.1%}) by step {step} while '{total.name}' goes from "
+        f"{number(total.start)} to {number(total.end)}",
+        evidence=tuple(facts),
+        cause="A shortcut: few codes, directions or constant outputs are enough for the terms as "
+        "they are weighted. Expected if it is the entropy of a policy that becomes decided, or a "
+        "schedule.",
+        action="Raise the weight of the term that keeps it alive (diversity, variance, entropy), "
+        "slow the temperature schedule, or re-seed dead codes.",
+        verify=f"'{worst.name}' must stay above a tenth of {number(top)} while the total falls.",
+    )
+
+
+@final
+class UncertaintyCollapse:
+    """A learned log-variance falls on and on: its term is weighted up without end.
+
+    With exp(-s) L + s, a term that can be fitted exactly drives s to minus infinity; the total goes
+    negative and this one term takes over the shared parameters.
+
+    Statistic: precision exp(-s) of a logged log-variance. Thresholds: 20 times its start, and still
+    growing: at 96% of the records above 1.5 times that at 60%, there above 1.5 times that at 30%.
+    As measured on seeded trainings; healthy log-variances go negative but slow down.
+
+    Healthy look-alikes: log-variances of a latent or of predictions per sample that settle.
+    """
+
+    name: ClassVar[str] = "uncertainty-collapse"
+    fault: ClassVar[Fault] = Fault.COLLAPSE
+    needs: ClassVar[frozenset[Need]] = frozenset({Need.STATISTIC, Need.HISTORY})
+
+    def check(self, case: Case) -> Iterable[Finding]:
+        """One finding for every log-variance that runs away."""
+        for one in case.stretches[0].of_kind(Kind.STATISTIC, Kind.WEIGHT):
+            if len(one) < 20 or not _LOG_VARIANCE.search(one.name) or _NOISE.search(one.name):
+                continue
+            early, middle, late = (one.smoothed[int(p * (len(one) - 1))] for p in (0.3, 0.6, 0.96))
+            grows = min(early - middle, middle - late) > np.log(1.5)
+            gone = one.opening - late > np.log(PRECISION)
+            if grows and gone and trend(thin(one.mid)) < -3:
+                yield _uncertain(one, float(late))
+
+
+def _uncertain(one: Trace, late: float) -> Finding:
+    factor = float(np.exp(one.opening - late))
+    return Finding(
+        rule=UncertaintyCollapse.name,
+        fault=Fault.COLLAPSE,
+        severity=Severity.WARNING,
+        terms=(one.name,),
+        steps=one.steps,
+        summary=f"'{one.name}' falls from {number(one.opening)} to {number(late)} and does not "
+        f"slow down: the precision has grown {number(factor)}-fold",
+        evidence=(
+            Evidence(
+                text=f"exp(-s) is {number(factor)} times its start and still grows",
+                series=one.name,
+                steps=one.steps,
+                value=factor,
+                threshold=PRECISION,
+            ),
+        ),
+        cause="The term can be fitted (almost) exactly, so its learned weight has no bound. "
+        "Expected if it settles soon.",
+        action="Clamp the log-variance from below, lower its learning rate, or put a floor under "
+        "the term.",
+        verify="The log-variance must level off, and the other terms must not get worse.",
+    )

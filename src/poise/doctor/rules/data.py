@@ -1,0 +1,134 @@
+"""What the counts and the absence of values say about the data."""
+
+from collections.abc import Iterable
+from typing import ClassVar, final
+
+import numpy as np
+
+from poise.doctor.case import Case
+from poise.doctor.finding import Evidence, Fault, Finding, Severity
+from poise.doctor.rule import Need
+from poise.doctor.series import named, number, span
+from poise.run import Kind, Series, Table
+
+
+@final
+class CountZero:
+    """A logged count is 0 in some or all records.
+
+    A loss over no elements is 0 or NaN and trains nothing: the mask is empty, the batch has no
+    targets, or the filter removes everything.
+
+    Statistic: share of records whose count is 0. Thresholds: all of at least 20 records are a
+    warning if the count is named after a term of the total, else a note; some are a note.
+
+    Healthy look-alikes: counts of events that need not happen (skipped steps, failed samples),
+    batches without targets for a rare class.
+    """
+
+    name: ClassVar[str] = "count-zero"
+    fault: ClassVar[Fault] = Fault.DATA
+    needs: ClassVar[frozenset[Need]] = frozenset({Need.TOKENS})
+
+    def check(self, case: Case) -> Iterable[Finding]:
+        """One finding for every count of the training table that is 0 somewhere."""
+        for one in case.train.of_kind(Kind.COUNT):
+            zeros = int((one.values == 0).sum())
+            if zeros:
+                yield self._finding(case, one, zeros)
+
+    def _finding(self, case: Case, one: Series, zeros: int) -> Finding:
+        every = zeros == len(one) and len(one) >= 20
+        severe = every and one.of in case.run.terms
+        about = f" of '{one.of}'" if one.of else ""
+        share = zeros / len(one)
+        return Finding(
+            rule=self.name,
+            fault=self.fault,
+            severity=Severity.WARNING if severe else Severity.NOTE,
+            terms=(one.of or one.name,),
+            steps=span(case.train, one),
+            summary=f"The count '{one.name}'{about} is 0 in {zeros} of {len(one)} records.",
+            evidence=(
+                Evidence(
+                    text=f"{number(100 * share)}% of the records",
+                    series=one.name,
+                    steps=span(case.train, one),
+                    value=share,
+                    threshold=0.0,
+                ),
+            ),
+            cause=(
+                "An empty mask, batches without targets, or a filter that removes everything. "
+                "Expected of counts of rare events."
+            ),
+            action="Look at one batch whose count is 0: should it have targets?",
+            verify="count the targets per batch over one pass through the data",
+        )
+
+
+@final
+class TermSparse:
+    """A term is missing from many records, at irregular places.
+
+    Its value exists only for some batches, so its weight in the training is smaller than it looks,
+    and its curve is drawn from fewer points.
+
+    Statistic: records with the term among all records between its first and its last one, and the
+    share of equal distances between them. Thresholds: fewer than half of the records, and fewer
+    than 9 in 10 distances equal (a term that is logged every k-th record is a matter of logging);
+    always a note.
+
+    Healthy look-alikes: terms of rare classes or of one task in a mixture.
+    """
+
+    name: ClassVar[str] = "term-sparse"
+    fault: ClassVar[Fault] = Fault.DATA
+    needs: ClassVar[frozenset[Need]] = frozenset({Need.TERMS, Need.HISTORY})
+
+    def check(self, case: Case) -> Iterable[Finding]:
+        """At most one note about all such terms."""
+        found = [one for one in case.terms if _sparse(one)]
+        if found and len(found) < len(case.terms):
+            yield self._finding(case.train, found)
+
+    def _finding(self, table: Table, found: list[Series]) -> Finding:
+        names = [one.name for one in found]
+        return Finding(
+            rule=self.name,
+            fault=self.fault,
+            severity=Severity.NOTE,
+            terms=tuple(names),
+            steps=span(table, found[0]),
+            summary=(
+                f"{named(names)} have values in few records: "
+                f"{len(found[0])} of {_extent(found[0])} for '{names[0]}'."
+            ),
+            evidence=tuple(
+                Evidence(
+                    text=f"'{one.name}' in {len(one)} of {_extent(one)} records",
+                    series=one.name,
+                    steps=span(table, one),
+                    value=len(one) / _extent(one),
+                    threshold=0.5,
+                )
+                for one in found[:8]
+            ),
+            cause=(
+                "Only some batches have samples for it, or it is computed now and then. Expected "
+                "of rare classes and of one task in a mixture."
+            ),
+            action="Weight it by how often it occurs, and log its count.",
+            verify="count the batches that have samples for it",
+        )
+
+
+def _extent(series: Series) -> int:
+    return int(series.rows[-1] - series.rows[0]) + 1
+
+
+def _sparse(series: Series) -> bool:
+    if len(series) < 3 or len(series) >= 0.5 * _extent(series):
+        return False
+    distances = np.diff(series.rows)
+    return float((distances == np.median(distances)).mean()) < 0.9

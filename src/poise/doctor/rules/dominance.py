@@ -1,0 +1,160 @@
+"""One term holds almost the whole loss value."""
+
+from collections.abc import Iterable
+from typing import ClassVar, final
+
+import numpy as np
+
+from poise.doctor.case import Case
+from poise.doctor.finding import Evidence, Fault, Finding, Severity
+from poise.doctor.hints import role_of
+from poise.doctor.rule import Need
+from poise.doctor.series import named, number
+from poise.doctor.shares import GRADIENT_UNKNOWN, Shares, value_shares
+from poise.doctor.trace import Stretch, Trace
+from poise.run import Floats
+
+SHARE = 0.9
+"""Value share that is called dominant."""
+NEGLIGIBLE = 0.01
+"""Value share below which a term hardly changes the total."""
+VANISHING = 1e-4
+"""Value share that no difference between value and gradient makes up for: at equal values,
+gradients at shared parameters were measured up to 1000 times apart, not 10000 times."""
+CONVERGED = 0.9
+"""A term that lost this part of its starting value has little left to learn."""
+LAG = 0.75
+"""A term whose log-improvement is below this part of the dominant one's lags behind it."""
+RECORDS = 8
+"""Records from which a term's progress is judged."""
+
+
+@final
+class ValueDominance:
+    """One term holds almost the whole loss value while others still have something to learn.
+
+    Where the gradient follows the value, the other terms then hardly move the shared parameters.
+    But value is not gradient: a term with 90% of the value can have 1% of the gradient, so a high
+    share alone is no more than a note.
+
+    Statistic: median value share (weighted value over the sum of absolute weighted values) of a
+    family of terms; `loss_dice`, `loss_dice_0` ... count as one. Thresholds: above 0.9 in a quarter
+    of the records, or in most of the first quarter, is a note. It is a warning if the weights are
+    known, the median share is above 0.9 and either two or more other task terms, each below 0.01,
+    have not converged (less than 90% down) and fell by less than three quarters of the dominant
+    one's fall in the logarithm; or one of three or more terms is below 0.0001 and has not even
+    halved. The shares are those above which gradient dominance harmed other tasks in measured
+    trainings; 0.0001 is below what the 1000-fold gap between value and gradient seen there can make
+    up for.
+
+    Healthy look-alikes: a reconstruction loss beside small penalties, one small auxiliary loss by
+    design, other terms that have already converged (physics-informed initial conditions), terms
+    whose unit makes them large.
+    """
+
+    name: ClassVar[str] = "value-dominance"
+    fault: ClassVar[Fault] = Fault.DOMINANCE
+    needs: ClassVar[frozenset[Need]] = frozenset({Need.TERMS})
+
+    def check(self, case: Case) -> Iterable[Finding]:
+        """At most one finding: no two families can hold more than 0.9."""
+        stretch = case.stretches[0]
+        shares = value_shares(case, stretch)
+        if shares is None:
+            return
+        key = max(shares.families, key=lambda one: float(np.median(shares.of_family(one))))
+        held = shares.of_family(key)
+        if len(shares.families) < 2 or not _often(held):
+            return
+        owners = sorted(shares.families[key], key=shares.of, reverse=True)
+        hungry = _hungry(case, stretch, shares, owners)
+        strong = bool(hungry) and shares.known and float(np.median(held)) > SHARE
+        yield _finding(stretch, shares, owners, held, hungry if strong else [])
+
+
+def _often(held: Floats) -> bool:
+    """True if a share is dominant in a quarter of the records, or in most of the first quarter."""
+    above = held > SHARE
+    return bool(np.mean(above) >= 0.25 or np.mean(above[: len(above) // 4 + 1]) > 0.5)
+
+
+def _hungry(case: Case, stretch: Stretch, shares: Shares, owners: list[str]) -> list[Trace]:
+    """The dominated task terms that give reason to worry; empty if there is too little reason."""
+    if len(shares.number) < RECORDS:
+        return []
+    others = [
+        stretch.traces[name]
+        for name in shares.names
+        if name not in owners and role_of(case, name) in ("task", "reinforcement")
+    ]
+    pace = _pace(stretch.traces[owners[0]])
+    small = [one for one in others if shares.of(one.name) < NEGLIGIBLE and one.fall < CONVERGED]
+    lagging = [one for one in small if _pace(one) < LAG * pace]
+    vanishing = [one for one in small if shares.of(one.name) < VANISHING and one.fall < 0.5]
+    if len(lagging) >= 2:
+        return sorted(lagging, key=lambda one: shares.of(one.name))
+    return vanishing if len(shares.names) >= 3 else []
+
+
+def _pace(one: Trace) -> float:
+    """How far a term fell, in the logarithm; 0.0 where that says nothing."""
+    left = max(1 - one.fall, 1e-12)
+    return float(-np.log(left)) if np.isfinite(left) else 0.0
+
+
+def _finding(
+    stretch: Stretch, shares: Shares, owners: list[str], held: Floats, hungry: list[Trace]
+) -> Finding:
+    median, part = float(np.median(held)), float(np.mean(held > SHARE))
+    when = "" if median > SHARE else " in the first quarter of the records"
+    shown = float(np.median(held[: len(held) // 4 + 1])) if when else median
+    owner = stretch.traces[owners[0]]
+    unit = "weighted loss value" if shares.known else "raw loss value (weights unknown)"
+    worst = (
+        f", while less than {number(max(shares.of(one.name) for one in hungry))} each goes to "
+        f"{named([one.name for one in hungry])}, not converged"
+        if hungry
+        else ""
+    )
+    facts = [
+        Evidence(
+            text=f"median value share {number(median)}, above {SHARE} in {part:.0%} of the records",
+            series=owner.name,
+            steps=owner.steps,
+            value=median,
+            threshold=SHARE,
+        )
+    ]
+    facts += [
+        Evidence(
+            text=f"value share {number(shares.of(one.name))}, {one.fall:.0%} down from "
+            f"{number(one.start)} to {number(min(one.best, one.end))}; "
+            f"{owner.name} {_down(owner)}",
+            series=one.name,
+            steps=one.steps,
+            value=shares.of(one.name),
+            threshold=NEGLIGIBLE,
+        )
+        for one in hungry
+    ]
+    return Finding(
+        rule=ValueDominance.name,
+        fault=Fault.DOMINANCE,
+        severity=Severity.WARNING if hungry else Severity.NOTE,
+        terms=tuple(owners),
+        steps=owner.steps,
+        summary=f"{shown:.1%} of the {unit} comes from {named(owners)}{when}{worst}; "
+        f"{GRADIENT_UNKNOWN}",
+        evidence=tuple(facts),
+        cause="Weights or units that were never compared, or a sum where the others are means. "
+        "Expected if the other terms are penalties or small auxiliaries by design, have converged, "
+        "or live on another scale: value share is not gradient share.",
+        action="Measure gradient shares with poise.Watch before touching a weight; if they agree, "
+        f"divide the weight of {named(owners, 1)}, or bring all terms to one unit.",
+        verify="Train a few hundred steps with that weight divided by ten: the small terms must "
+        "fall further than before.",
+    )
+
+
+def _down(one: Trace) -> str:
+    return f"{one.fall:.0%} down" if np.isfinite(one.fall) else "changes sign"

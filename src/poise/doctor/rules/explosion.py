@@ -1,0 +1,366 @@
+"""Growth out of range, still finite."""
+
+from collections.abc import Iterable
+from typing import ClassVar, final
+
+import numpy as np
+
+from poise.doctor.case import Case
+from poise.doctor.finding import Evidence, Fault, Finding, Severity
+from poise.doctor.hints import role_of
+from poise.doctor.rule import Need
+from poise.doctor.series import named, number
+from poise.doctor.shares import GRADIENT_UNKNOWN, known_weight
+from poise.doctor.stats import spikes
+from poise.doctor.trace import Stretch, Trace
+from poise.run import Kind
+
+WORSE = 3.0
+"""Final level over best level from which a training counts as having come undone."""
+RUNAWAY = 10.0
+"""The same for a quantity that never improved: it only grew."""
+BACK = 0.1
+"""Part of the starting level that must have come back: below it the gain is hardly touched."""
+LOST = 100.0
+"""Final over best level from which nothing of the training is left."""
+NEGLIGIBLE = 0.01
+"""A start below this part of the final level is a term that was off, or trivially satisfied."""
+MATTERS = 0.05
+"""Part of the total from which a term's rise is the training's trouble."""
+SPIKE = 10.0
+"""Factor above its surroundings from which a record is a spike."""
+SIGMAS = 12.0
+"""Distance in standard deviations from which a record is a spike; heavy tails reach 8."""
+OUTLIER = 1000.0
+"""Factor between the largest loss and the next one from which it is out of scale."""
+
+
+@final
+class LateDegradation:
+    """A loss that had fallen rises far above its best level and stays there.
+
+    The best state is behind: an instability (learning rate, a term without a bound, a precision
+    problem) undid it, and the last checkpoint is not the one to keep.
+
+    Statistic: median of the last tenth over the lowest running median (a twentieth of the records),
+    between restarts. Thresholds: a factor of 3 for a quantity that had at least halved and
+    has a tenth of its starting level back; 10 for one
+    that only grew, was not negligible at its start, and ends near its maximum. 3 is far above what
+    noise does to running medians (healthy runs stay below 1.5) and above warm restarts of the
+    learning rate. It is a warning for totals and task terms, an error if the final level is 100
+    times the best and above the start.
+
+    Healthy look-alikes: adversarial terms and value losses of reinforcement learning that grow with
+    the returns, penalties that settle (notes); a curriculum that adds a term to the total (see
+    `total-jump`); terms that start late or from zero (not reported).
+    """
+
+    name: ClassVar[str] = "late-degradation"
+    fault: ClassVar[Fault] = Fault.EXPLOSION
+    needs: ClassVar[frozenset[Need]] = frozenset({Need.TERM, Need.HISTORY})
+
+    def check(self, case: Case) -> Iterable[Finding]:
+        """At most one finding: the quantity that rose first, with those that followed."""
+        stretch = case.stretches[0]
+        if len(stretch) < 20:
+            return
+        risen = [one for one in stretch.of_kind(Kind.TERM, Kind.TOTAL) if _undone(one)]
+        counted = [one for one in risen if _counts(case, one)]
+        sure = [one for one in counted if _sure(case, stretch, one)]
+        if sure:
+            yield _degraded(stretch, sure)
+        elif counted:
+            yield _degraded(stretch, counted, note=True)
+
+
+def _undone(one: Trace) -> bool:
+    if not one.positive or len(one) < 20 or one.best < 0:
+        return False
+    tail = one.smoothed[-max(1, len(one) // 10) :]
+    if one.best_at > 0.9 * len(one) or one.end < WORSE * max(one.best, 1e-300):
+        return False
+    had_fallen = one.best < 0.5 * one.start and one.best_at >= 3
+    if had_fallen:
+        return bool(tail.min() > WORSE * one.best) and one.end > BACK * one.start
+    grown = one.end > RUNAWAY * one.start > 0 and one.opening > NEGLIGIBLE * one.end
+    return grown and one.end > 0.5 * float(one.smoothed.max())
+
+
+def _counts(case: Case, one: Trace) -> bool:
+    return one.kind == Kind.TOTAL or known_weight(case, one.name) != 0.0
+
+
+def _sure(case: Case, stretch: Stretch, one: Trace) -> bool:
+    """True for a total or a task term that is not negligible beside the total."""
+    if one.kind == Kind.TERM and role_of(case, one.name) != "task":
+        return False
+    if one.kind == Kind.TOTAL and _all_hinted(case, stretch):
+        return False
+    total = stretch.traces.get(case.total.name) if case.total is not None else None
+    if total is None or one.kind == Kind.TOTAL:
+        return True
+    weight = abs(known_weight(case, one.name) or 1.0)
+    only_grew = one.best >= 0.5 * one.start
+    mattered = one.opening * weight > MATTERS * abs(total.opening)
+    return one.end * weight > MATTERS * abs(total.end) and (mattered or not only_grew)
+
+
+def _all_hinted(case: Case, stretch: Stretch) -> bool:
+    """True if no task term rises with the total: its growth is what adversaries and returns do."""
+    tasks = [one for one in stretch.terms if role_of(case, one.name) == "task" and not one.zero]
+    return bool(stretch.terms) and not any(_undone(one) for one in tasks)
+
+
+def _onset(one: Trace) -> int:
+    """Block at which a trace leaves the neighbourhood of its best level for good."""
+    near = np.flatnonzero(one.smoothed <= 1.5 * one.best)
+    return min(int(near[-1]) + 1, len(one) - 1)
+
+
+def _degraded(stretch: Stretch, risen: list[Trace], *, note: bool = False) -> Finding:
+    terms = [one for one in risen if one.kind == Kind.TERM] or risen
+    first = min(terms, key=lambda one: int(one.number[_onset(one)]))
+    lead = max(risen, key=lambda one: one.end / one.best if one.best > 0 else 0.0)
+    lead = next((one for one in risen if one.kind == Kind.TOTAL), lead)
+    onset = int(first.first[_onset(first)])
+    lost = lead.best > 0 and lead.end > LOST * lead.best and lead.end > lead.start
+    severity = Severity.ERROR if lost else Severity.WARNING
+    names = tuple(dict.fromkeys([first.name, *(one.name for one in risen)]))
+    facts = [_fact(one) for one in sorted(risen, key=lambda one: one.name != first.name)]
+    facts += _gradient(stretch, onset)
+    return Finding(
+        rule=LateDegradation.name,
+        fault=Fault.EXPLOSION,
+        severity=Severity.NOTE if note else severity,
+        terms=names,
+        steps=(onset, lead.steps[1]),
+        summary=f"'{lead.name}' rises from its best level {number(lead.best)} "
+        f"(step {int(lead.first[lead.best_at])}) to {number(lead.end)} at the end, "
+        f"{_times(lead)}"
+        + (f"; '{first.name}' rises first" if first is not lead else "")
+        + f", from step {onset} on",
+        evidence=tuple(facts),
+        cause="The learning rate is too high for what was reached, a term without a bound grows, "
+        "or gradients are not clipped. Expected if the term is adversarial, a value loss that "
+        "grows with the returns, or a penalty that settles.",
+        action=f"Go back to the checkpoint of step {int(lead.first[lead.best_at])}, lower the "
+        "learning rate or clip the gradient, and watch the gradient norm of "
+        f"'{first.name}' from step {onset} on.",
+        verify="Continue from that checkpoint with a tenth of the learning rate: the level must "
+        "hold.",
+    )
+
+
+def _times(one: Trace) -> str:
+    return f"{number(one.end / one.best)} times the best" if one.best > 0 else "up from zero"
+
+
+def _fact(one: Trace) -> Evidence:
+    peak = int(one.high.argmax())
+    return Evidence(
+        text=f"'{one.name}': start {number(one.start)}, best {number(one.best)}, end "
+        f"{number(one.end)}, highest {number(float(one.high[peak]))} at step "
+        f"{int(one.first[peak])}",
+        series=one.name,
+        steps=(int(one.first[one.best_at]), one.steps[1]),
+        value=one.end / one.best if one.best > 0 else float("inf"),
+        threshold=WORSE if one.best < 0.5 * one.start else RUNAWAY,
+    )
+
+
+def _gradient(stretch: Stretch, onset: int) -> list[Evidence]:
+    """What the logged gradient norms do meanwhile."""
+    return [
+        Evidence(
+            text=f"'{one.name}' grows from {number(one.best)} to {number(one.end)}, "
+            f"highest {number(float(one.high.max()))}",
+            series=one.name,
+            steps=(onset, one.steps[1]),
+            value=one.end / one.best,
+            threshold=WORSE,
+        )
+        for one in stretch.of_kind(Kind.GRAD_NORM)
+        if len(one) >= 20 and one.best > 0 and one.end > WORSE * one.best
+    ]
+
+
+@final
+class Spike:
+    """Single records stand far above their surroundings; the level comes back.
+
+    Statistic: records more than 10 times above the running median of their surroundings and more
+    than 12 standard deviations of the scatter around it, in the terms and the total. Always a note:
+    a spike that leaves a worse level is `late-degradation`. A factor of 10 is what other monitors
+    use as a spike; heavy-tailed noise alone reaches 8 deviations.
+
+    Healthy look-alikes: adversarial terms, a hard batch, reinforcement learning; one spike in a
+    thousand records is ordinary.
+    """
+
+    name: ClassVar[str] = "spike"
+    fault: ClassVar[Fault] = Fault.EXPLOSION
+    needs: ClassVar[frozenset[Need]] = frozenset({Need.TERM, Need.HISTORY})
+
+    def check(self, case: Case) -> Iterable[Finding]:
+        """At most one finding: the worst spike, with those of the other quantities."""
+        found: list[tuple[Trace, int, float]] = []
+        for one in case.stretches[0].of_kind(Kind.TERM, Kind.TOTAL):
+            if len(one) < 20 or not one.positive:
+                continue
+            # The running median of the highs: with long blocks the highs stand above the medians.
+            at = spikes(one.high, 21, ratio=SPIKE, sigmas=SIGMAS)
+            at = at[(at >= 5) & (at < len(one) - 2)]
+            if len(at):
+                top = int(at[one.high[at].argmax()])
+                level = abs(float(np.median(one.high[max(0, top - 10) : top + 11])))
+                found.append((one, top, float(one.high[top]) / max(level, 1e-300)))
+        if found:
+            yield _spiked(sorted(found, key=lambda item: (item[0].kind == Kind.TOTAL, -item[2])))
+
+
+def _spiked(found: list[tuple[Trace, int, float]]) -> Finding:
+    one, top, _ = found[0]
+    peak, level = float(one.high[top]), float(np.median(one.high[max(0, top - 10) : top + 11]))
+    return Finding(
+        rule=Spike.name,
+        fault=Fault.EXPLOSION,
+        severity=Severity.NOTE,
+        terms=tuple(item[0].name for item in found),
+        steps=(int(one.first[top]), int(one.last[top])),
+        summary=f"'{one.name}' spikes to {number(peak)} at step {int(one.first[top])}, against "
+        f"{number(level)} around it, and comes back",
+        evidence=tuple(
+            Evidence(
+                text=f"'{trace.name}' reaches {number(float(trace.high[at]))} at step "
+                f"{int(trace.first[at])}",
+                series=trace.name,
+                steps=(int(trace.first[at]), int(trace.last[at])),
+                value=ratio,
+                threshold=SPIKE,
+            )
+            for trace, at, ratio in found
+        ),
+        cause="A hard or broken batch, or one step too large. Expected now and then, and often if "
+        "the term is adversarial or comes from reinforcement learning.",
+        action="Look at the batch of that step if spikes repeat; clip the gradient norm at its "
+        "90th percentile.",
+        verify="With clipping on, the spikes must not be followed by a rise of the running median.",
+    )
+
+
+@final
+class OutOfScale:
+    """One logged loss is a thousand times larger than every other one.
+
+    It is visible in a single record, where no trend can be: a value that left its range, or terms
+    that were never brought to one scale.
+
+    Statistic: the largest end level of the terms, in absolute value, over the next one. Thresholds:
+    a factor of 1000, among 3 or more terms. The term must have grown tenfold to that size; where
+    fewer than 5 records cannot show that, it must be a loss of reinforcement learning: those share
+    the scale of the returns, while other terms can converge to almost nothing one by one.
+
+    Healthy look-alikes: a sum over elements beside means, terms on different units with small
+    weights, others that have converged to almost nothing.
+    """
+
+    name: ClassVar[str] = "value-out-of-scale"
+    fault: ClassVar[Fault] = Fault.EXPLOSION
+    needs: ClassVar[frozenset[Need]] = frozenset({Need.TERMS, Need.RECORDS})
+
+    def check(self, case: Case) -> Iterable[Finding]:
+        """At most one finding."""
+        ordered = sorted(case.stretches[0].terms, key=lambda one: abs(one.end))
+        # The same loss under two prefixes is one loss; of its copies the largest counts.
+        levels = {one.name.rpartition("/")[2]: one for one in ordered if one.end != 0}
+        order = sorted(levels.values(), key=lambda one: -abs(one.end))
+        if len(order) < 3 or abs(order[0].end) < OUTLIER * abs(order[1].end):
+            return
+        top, factor = order[0], abs(order[0].end / order[1].end)
+        grown = abs(top.end) > RUNAWAY * abs(top.opening)
+        values = len(top) < 5 and role_of(case, top.name) == "reinforcement"
+        weight = known_weight(case, top.name)
+        if (grown or values) and (weight is None or abs(weight) * factor > 1):
+            yield _out_of_scale(top, order[1:], factor)
+
+
+def _out_of_scale(top: Trace, others: list[Trace], factor: float) -> Finding:
+    return Finding(
+        rule=OutOfScale.name,
+        fault=Fault.EXPLOSION,
+        severity=Severity.WARNING,
+        terms=(top.name,),
+        steps=top.steps,
+        summary=f"'{top.name}' is {number(top.end)}, {number(factor)} times the next largest loss "
+        f"('{others[0].name}', {number(others[0].end)}); {GRADIENT_UNKNOWN}",
+        evidence=tuple(
+            Evidence(
+                text=f"'{one.name}' is {number(one.end)} at the end",
+                series=one.name,
+                steps=one.steps,
+                value=abs(one.end),
+                threshold=abs(top.end) / OUTLIER if one is not top else None,
+            )
+            for one in [top, *others[:5]]
+        ),
+        cause="It has left its range (a value estimate that feeds on itself, a term without a "
+        "bound), or it is a sum where the others are means. Expected if its weight is as small.",
+        action=f"Plot '{top.name}' over the whole run; if it grows, bound its target or lower its "
+        f"learning rate, and keep it out of the total that trains {named([others[-1].name])}.",
+        verify=f"After the change '{top.name}' must stay within the range of its first records.",
+    )
+
+
+@final
+class GradientGrowth:
+    """The gradient norm grows tenfold while the loss does not fall any more.
+
+    Statistic: median of the last tenth over the lowest running median of a logged gradient norm,
+    and the same for the total. Thresholds: 10 for the norm; it is a note, because late-growing
+    terms and sharper minima do it in healthy runs too; with a total above 1.5 times its best it is
+    a warning.
+
+    Healthy look-alikes: overfitting on purpose, terms that start late, adversarial training.
+    """
+
+    name: ClassVar[str] = "gradient-norm-growth"
+    fault: ClassVar[Fault] = Fault.EXPLOSION
+    needs: ClassVar[frozenset[Need]] = frozenset({Need.GRAD_NORM, Need.HISTORY})
+
+    def check(self, case: Case) -> Iterable[Finding]:
+        """One finding for every gradient norm that grows."""
+        stretch = case.stretches[0]
+        total = stretch.traces.get(case.total.name) if case.total is not None else None
+        undone = total is not None and _undone(total)
+        for one in stretch.of_kind(Kind.GRAD_NORM):
+            late = one.best_at < 0.9 * len(one) and len(one) >= 20
+            if late and one.best > 0 and one.end > RUNAWAY * one.best:
+                yield _growth(one, serious=undone and total is not None and total.positive)
+
+
+def _growth(one: Trace, *, serious: bool) -> Finding:
+    return Finding(
+        rule=GradientGrowth.name,
+        fault=Fault.EXPLOSION,
+        severity=Severity.WARNING if serious else Severity.NOTE,
+        terms=(one.name,),
+        steps=(int(one.first[one.best_at]), one.steps[1]),
+        summary=f"'{one.name}' grows from {number(one.best)} to {number(one.end)}, "
+        f"{number(one.end / one.best)} times",
+        evidence=(
+            Evidence(
+                text=f"lowest running median {number(one.best)}, last tenth {number(one.end)}, "
+                f"highest {number(float(one.high.max()))}",
+                series=one.name,
+                steps=one.steps,
+                value=one.end / one.best,
+                threshold=RUNAWAY,
+            ),
+        ),
+        cause="The training moves into a sharper region or towards an instability. Expected if the "
+        "losses still fall, a term starts late, or one batch is fitted on purpose.",
+        action="Log the gradient norm of each term (poise.Watch) to see which one grows.",
+        verify="With a lower learning rate or clipping, the norm must stay level while the losses "
+        "fall.",
+        caused_by=("late-degradation",),
+    )

@@ -1,0 +1,179 @@
+"""Gradients that are not finite, and the loss scale of mixed precision that reacts to them."""
+
+from collections.abc import Iterable
+from typing import ClassVar, final
+
+import numpy as np
+
+from poise.doctor.case import Case
+from poise.doctor.finding import Evidence, Fault, Finding, Severity
+from poise.doctor.rule import Need
+from poise.doctor.rules.nonfinite import Break, breaks
+from poise.doctor.series import ends, finite, number, span, steps_between
+from poise.run import Floats, Kind, Series, Table
+
+
+@final
+class NonfiniteGradient:
+    """The gradient norm is NaN or infinite while the losses are finite.
+
+    A step with such a gradient destroys the parameters, unless something skips it. If skipped
+    steps are frequent, the training wastes them and its effective batch is not what it seems.
+
+    Statistic: share of gradient norms that are not finite, after the first tenth of the records,
+    in which the factor of mixed precision settles. Threshold: 5 in a hundred and at least 3: a
+    scaler that doubles its factor every 2000 steps skips 1 step in 2000, and a norm that is
+    averaged over a window of 20 steps shows 1 record in 100.
+
+    Healthy look-alikes: mixed precision that skips single steps (a note).
+    """
+
+    name: ClassVar[str] = "nonfinite-gradient"
+    fault: ClassVar[Fault] = Fault.NONFINITE
+    needs: ClassVar[frozenset[Need]] = frozenset({Need.GRAD_NORM})
+
+    def check(self, case: Case) -> Iterable[Finding]:
+        """One finding for every gradient norm of the training table that breaks by itself."""
+        losses = breaks(case.train, Kind.TERM, Kind.TOTAL)
+        for one in breaks(case.train, Kind.GRAD_NORM):
+            if not losses or one.row < losses[0].row:
+                yield self._finding(one)
+
+    def _finding(self, one: Break) -> Finding:
+        settled = one.bad[len(one.bad) // 10 :]
+        share = float(settled.mean())
+        often = share > 0.05 and settled.sum() >= 3
+        return Finding(
+            rule=self.name,
+            fault=self.fault,
+            severity=Severity.WARNING if often or not one.recovered else Severity.NOTE,
+            terms=(one.series.name,),
+            steps=one.steps,
+            summary=f"'{one.series.name}' is {one.story()}, while the losses are finite.",
+            evidence=(
+                Evidence(
+                    text=f"{number(100 * share)}% of the records after the first tenth",
+                    series=one.series.name,
+                    steps=one.steps,
+                    value=share,
+                    threshold=0.05,
+                ),
+                one.evidence(),
+            ),
+            cause=(
+                "The backward pass overflows or divides by 0 where the forward pass does not "
+                "(square root or norm at 0, half precision). Expected in a few steps of mixed "
+                "precision, which skips them."
+            ),
+            action="Find the term whose gradient is not finite, and skip or repair that step.",
+            verify=f"torch.autograd.grad of every term at step {one.step}: which is not finite?",
+        )
+
+
+@final
+class LossScaleFalling:
+    """The loss scale of mixed precision keeps falling, or most steps overflow.
+
+    Each halving is a step that was skipped because some gradient did not fit in half precision. A
+    scale that still falls long after the start means gradients that keep growing; below 1, small
+    gradients vanish.
+
+    Statistic: the median scale over the last tenth of the records against the one from 30% to 40%
+    of the run; and the share of steps that overflowed after the first quarter. Thresholds: 1/16
+    (the scale wanders by a factor of 4 about its level, since it is doubled on trial) while it is
+    lower than ever in the middle of the run, or a scale below 1; one step in ten. Anything less is
+    a note once at least 3 steps overflowed after the first tenth.
+
+    Healthy look-alikes: the scale halves repeatedly in the first steps until it fits, and single
+    overflows follow each trial of a doubled scale.
+    """
+
+    name: ClassVar[str] = "loss-scale"
+    fault: ClassVar[Fault] = Fault.NONFINITE
+    needs: ClassVar[frozenset[Need]] = frozenset({Need.LOSS_SCALE})
+
+    def check(self, case: Case) -> Iterable[Finding]:
+        """At most one finding per logged scale, and one on the overflows in words."""
+        table = case.train
+        for one in table.of_kind(Kind.LOSS_SCALE):
+            if len(one) >= 20 and _keeps_falling(finite(one.values)):
+                yield self._falling(table, one)
+                return
+        if len(table) > 1:
+            yield from self._overflows(case)
+
+    def _falling(self, table: Table, one: Series) -> Finding:
+        first, last = ends(finite(one.values), 0.1)
+        steps = span(table, one)
+        return Finding(
+            rule=self.name,
+            fault=self.fault,
+            severity=Severity.WARNING,
+            terms=(one.name,),
+            steps=steps,
+            summary=f"'{one.name}' falls from {number(first)} to {number(last)} without settling.",
+            evidence=(
+                Evidence(
+                    text=f"median of the last tenth {number(last)}",
+                    series=one.name,
+                    steps=steps,
+                    value=last,
+                    threshold=max(1.0, _middle(finite(one.values)) / 16),
+                ),
+            ),
+            cause="Gradients grow beyond half precision. Expected only in the first few steps.",
+            action="Find the term whose gradient grows; clip it, or train in bfloat16.",
+            verify="log the gradient norm of every term",
+            caused_by=("nonfinite-gradient", "nonfinite-term"),
+        )
+
+    def _overflows(self, case: Case) -> Iterable[Finding]:
+        steps = np.array(
+            [one.step for one in case.run.events if one.name == "overflow" and one.step is not None]
+        )
+        first, last = steps_between(case.train.steps)
+        length = max(1, last - first)
+        late = np.unique(steps[steps > first + length / 10])
+        if len(late) < 3:
+            return
+        quarter = first + length / 4
+        share = float((late > quarter).sum() / max(1.0, last - quarter))
+        yield Finding(
+            rule=self.name,
+            fault=self.fault,
+            severity=Severity.WARNING if share > 0.1 else Severity.NOTE,
+            terms=("overflow",),
+            steps=steps_between(late),
+            summary=(
+                f"{len(steps)} overflows, {len(late)} steps of them after the first tenth of the "
+                f"run: {number(100 * share)}% of the later steps were skipped."
+            ),
+            evidence=(
+                Evidence(
+                    text="share of the steps after the first quarter that overflowed",
+                    series="overflow",
+                    steps=steps_between(late),
+                    value=share,
+                    threshold=0.1,
+                ),
+            ),
+            cause=(
+                "Some gradients do not fit in half precision. Expected at single steps, each time "
+                "the loss scale is doubled on trial."
+            ),
+            action="Nothing while it is rare; else clip the largest term or train in bfloat16.",
+            verify="log the loss scale and the gradient norm of every term",
+        )
+
+
+def _middle(values: Floats) -> float:
+    """Median from 30% to 40% of some values."""
+    count = len(values)
+    return float(np.median(values[3 * count // 10 : 4 * count // 10 + 1]))
+
+
+def _keeps_falling(values: Floats) -> bool:
+    if not len(values):
+        return False
+    _, last = ends(values, 0.1)
+    return last < 1 or last <= _middle(values) / 16

@@ -1,0 +1,346 @@
+"""Learning rates against the shapes that schedules have."""
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import ClassVar, final
+
+import numpy as np
+
+from poise.doctor.case import Case
+from poise.doctor.finding import Evidence, Fault, Finding, Severity
+from poise.doctor.rule import Need
+from poise.doctor.rules.zero_rate import rates
+from poise.doctor.series import constant, named, number, span, steps_between
+from poise.run import Event, Floats, Ints, Series
+
+SCHEDULER = re.compile(
+    r"(?i:lr_?sched|\bscheduler\.(?:step|py|get)|ReduceLROnPlateau|\bget_lr\b)|\b[A-Z]\w*LR\b"
+)
+"""Names by which an error message gives away that a scheduler raised it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stretch:
+    """One learning rate between two (re)starts.
+
+    Attributes:
+        series: The learning rate.
+        steps: Step of every value, shape (n,).
+        values: Its finite values, shape (n,).
+    """
+
+    series: Series
+    steps: Ints
+    values: Floats
+
+
+def stretches(case: Case, *, least: int = 20) -> Iterator[Stretch]:
+    """Every learning rate, cut at restarts; only pieces of at least `least` values."""
+    for table, series in rates(case):
+        good = np.isfinite(series.values)
+        rows, values = series.rows[good], series.values[good]
+        cuts = np.flatnonzero(np.diff(table.segments[rows])) + 1
+        for part, piece in zip(np.split(rows, cuts), np.split(values, cuts), strict=True):
+            if len(piece) >= least:
+                yield Stretch(series=series, steps=table.steps[part], values=piece)
+
+
+@final
+class LearningRateConstant:
+    """A schedule is declared, but the learning rate never changes.
+
+    The scheduler is never stepped, steps another optimizer, or its result is overwritten.
+
+    Statistic: number of different learning rates over at least 20 records. Threshold: one, while
+    the run declares a schedule other than `constant`.
+
+    Healthy look-alikes: a warm-up or a milestone that lies beyond the end of a short run, which is
+    why it is an error only where most of the declared steps are done.
+    """
+
+    name: ClassVar[str] = "lr-constant"
+    fault: ClassVar[Fault] = Fault.SCHEDULE
+    needs: ClassVar[frozenset[Need]] = frozenset({Need.LEARNING_RATE, Need.SCHEDULE})
+
+    def check(self, case: Case) -> Iterable[Finding]:
+        """One finding if all learning rates stand still."""
+        declared = str(case.run.declared.get("schedule"))
+        found = [(table, one) for table, one in rates(case) if len(one) >= 20]
+        moving = any(not constant(one.values) for _, one in found)
+        if declared == "constant" or not found or moving:
+            return
+        steps = span(*found[0])
+        planned = case.run.declared.get("total_steps")
+        done = steps[1] > 0.5 * planned if isinstance(planned, int) else False
+        yield Finding(
+            rule=self.name,
+            fault=self.fault,
+            severity=Severity.ERROR if done else Severity.WARNING,
+            terms=tuple(one.name for _, one in found),
+            steps=steps,
+            summary=(
+                f"{named([one.name for _, one in found])} stays at "
+                f"{number(float(found[0][1].values[0]))}"
+                f" for {len(found[0][1])} records although '{declared[:60]}' is declared."
+            ),
+            evidence=(
+                Evidence(
+                    text="number of different learning rates",
+                    series=found[0][1].name,
+                    steps=steps,
+                    value=1.0,
+                    threshold=1.0,
+                ),
+            ),
+            cause=(
+                "scheduler.step() is never called, or it drives another optimizer. Expected only "
+                "if the schedule's first change lies beyond this run."
+            ),
+            action="Call scheduler.step() once after every optimizer.step().",
+            verify="print(scheduler.last_epoch, optimizer.param_groups[0]['lr']) after 10 steps",
+        )
+
+
+@final
+class LearningRateFloorEarly:
+    """The learning rate reaches its floor long before the end and stays there.
+
+    The rest of the run changes hardly anything. The usual reason is a schedule that is stepped
+    once per micro-batch or per process instead of once per optimizer step, or that was given too
+    few total steps.
+
+    Statistic: where the learning rate falls below 1/1000 of its peak for good, and for how much of
+    the run it stays constant there. Thresholds: below 1/1000 for more than a tenth of the records,
+    which no cosine or linear end reaches (a cosine is below 1/1000 of its peak for the last 2% of
+    the run). Reached in the first half it is a warning, later a note.
+
+    Healthy look-alikes: milestones that divide by 10 (three of them reach 1/1000: fewer than 8
+    different learning rates are a note), an exponential decay that goes on falling (not counted), a
+    deliberate cool-down phase.
+    """
+
+    name: ClassVar[str] = "lr-floor-early"
+    fault: ClassVar[Fault] = Fault.SCHEDULE
+    needs: ClassVar[frozenset[Need]] = frozenset({Need.LEARNING_RATE})
+
+    def check(self, case: Case) -> Iterable[Finding]:
+        """At most one finding: the first learning rate that ends early."""
+        for one in stretches(case):
+            if found := self._stretch(one):
+                yield found
+                return
+
+    def _stretch(self, one: Stretch) -> Finding | None:
+        peak = float(np.abs(one.values).max())
+        above = np.flatnonzero(np.abs(one.values) > 1e-3 * peak)
+        if not len(above) or above[-1] + 1 >= 0.9 * len(one.values):
+            return None
+        floor = one.values[above[-1] + 1 :]
+        if float(floor[len(floor) // 4]) > 1.05 * float(floor[-1]) and floor[-1] > 0:
+            return None
+        return self._finding(one, int(above[-1]) + 1, peak)
+
+    def _finding(self, one: Stretch, start: int, peak: float) -> Finding:
+        share = start / len(one.values)
+        few = len(np.unique(one.values[:start])) < 8
+        early = share < 0.5 and not few
+        steps = steps_between(one.steps[start:])
+        return Finding(
+            rule=self.name,
+            fault=self.fault,
+            severity=Severity.WARNING if early else Severity.NOTE,
+            terms=(one.series.name,),
+            steps=steps,
+            summary=(
+                f"'{one.series.name}' is at its floor of {number(float(one.values[-1]))}, below "
+                f"1/1000 of its peak {number(peak)}, from {number(100 * share)}% of the run on."
+            ),
+            evidence=(
+                Evidence(
+                    text=f"share of the records spent at the floor, from step {steps[0]}",
+                    series=one.series.name,
+                    steps=steps,
+                    value=1 - share,
+                    threshold=0.1,
+                ),
+            ),
+            cause=(
+                "The schedule is stepped more often than the optimizer (per micro-batch, per "
+                "process) or was given too few total steps. Expected with milestones or a planned "
+                "cool-down phase."
+            ),
+            action="Step the schedule once per optimizer step and count its total steps so.",
+            verify="print the number of scheduler.step() and of optimizer.step() calls",
+        )
+
+
+@final
+class LearningRateReset:
+    """The learning rate starts over where the training was resumed.
+
+    The schedule's state was not restored with the parameters: the resumed run repeats its warm-up
+    or trains at the peak again.
+
+    Statistic: the first learning rate after a resume against the one that the run had before at the
+    same step. Thresholds: a factor of 2, where the resumed run begins after the first tenth of what
+    was done before (a smaller step is a new training in the same file, which may start over).
+
+    Healthy look-alikes: a resume with a new schedule on purpose.
+    """
+
+    name: ClassVar[str] = "lr-reset"
+    fault: ClassVar[Fault] = Fault.SCHEDULE
+    needs: ClassVar[frozenset[Need]] = frozenset({Need.LEARNING_RATE})
+
+    def check(self, case: Case) -> Iterable[Finding]:
+        """One finding per resume whose learning rate starts over, for the first rate that does."""
+        pieces = list(stretches(case, least=3))
+        for before, after in pairwise(pieces):
+            if before.series is after.series and (found := self._pair(before, after)):
+                yield found
+
+    def _pair(self, before: Stretch, after: Stretch) -> Finding | None:
+        step = int(after.steps[0])
+        if step <= before.steps[0] + 0.1 * (before.steps[-1] - before.steps[0]):
+            return None
+        if step > before.steps[-1]:
+            expected = float(before.values[-1])
+        else:
+            expected = float(np.interp(step, before.steps, before.values))
+        got = float(after.values[0])
+        factor = abs(got / expected) if expected else 1e300
+        if got == expected or 0.5 <= factor <= 2:
+            return None
+        return Finding(
+            rule=self.name,
+            fault=self.fault,
+            severity=Severity.WARNING,
+            terms=(after.series.name,),
+            steps=steps_between(after.steps),
+            summary=(
+                f"'{after.series.name}' is {number(got)} where the run resumes at step {step}; "
+                f"it was {number(expected)} there before."
+            ),
+            evidence=(
+                Evidence(
+                    text="learning rate after the resume over the one before at the same step",
+                    series=after.series.name,
+                    steps=(step, step),
+                    value=min(factor, 1e300),
+                    threshold=2.0 if factor > 1 else 0.5,
+                ),
+            ),
+            cause=(
+                "The schedule's state was not restored with the checkpoint. Expected if the "
+                "resumed run was given a new schedule on purpose."
+            ),
+            action="Save and load scheduler.state_dict() with the optimizer's.",
+            verify="print(scheduler.last_epoch) after loading the checkpoint",
+            caused_by=("restart",),
+        )
+
+
+@final
+class LearningRateSawtooth:
+    """The learning rate jumps back up during the run, without a restart.
+
+    Warm restarts do this on purpose. So does, unasked, a scheduler that is built anew every epoch.
+
+    Statistic: rises from one record to the next by more than a factor of 3, after the learning rate
+    had fallen below half of its peak. Threshold: one such rise; always a note.
+
+    Healthy look-alikes: cosine schedules with warm restarts, cyclic schedules, a new stage.
+    """
+
+    name: ClassVar[str] = "lr-sawtooth"
+    fault: ClassVar[Fault] = Fault.SCHEDULE
+    needs: ClassVar[frozenset[Need]] = frozenset({Need.LEARNING_RATE})
+
+    def check(self, case: Case) -> Iterable[Finding]:
+        """At most one note: the first learning rate that jumps."""
+        for one in stretches(case):
+            before, after = one.values[:-1], one.values[1:]
+            fallen = before < 0.5 * np.maximum.accumulate(before)
+            jumps = np.flatnonzero(fallen & (after > 3 * before))
+            if len(jumps):
+                yield self._finding(one, jumps + 1)
+                return
+
+    def _finding(self, one: Stretch, jumps: Ints) -> Finding:
+        steps = steps_between(one.steps[jumps])
+        at = int(jumps[0])
+        rise = f"{number(float(one.values[at - 1]))} to {number(float(one.values[at]))}"
+        return Finding(
+            rule=self.name,
+            fault=self.fault,
+            severity=Severity.NOTE,
+            terms=(one.series.name,),
+            steps=steps,
+            summary=(
+                f"'{one.series.name}' jumps back up {len(jumps)} times, first from {rise} at step "
+                f"{int(one.steps[at])}."
+            ),
+            evidence=(
+                Evidence(
+                    text="number of rises by more than a factor of 3 after a decay",
+                    series=one.series.name,
+                    steps=steps,
+                    value=float(len(jumps)),
+                    threshold=1.0,
+                ),
+            ),
+            cause=(
+                "Warm restarts, a cyclic schedule or a new stage, where it is expected; or a "
+                "scheduler that is built anew, every epoch for instance."
+            ),
+            action="Build the scheduler once, before the first epoch, unless restarts are meant.",
+            verify="print(id(scheduler), scheduler.last_epoch) at the start of every epoch",
+        )
+
+
+def is_scheduler_crash(event: Event) -> bool:
+    """True if an event is a crash whose words name a learning-rate scheduler."""
+    return event.name == "crash" and SCHEDULER.search(event.text) is not None
+
+
+@final
+class SchedulerCrash:
+    """The training died in its learning-rate scheduler.
+
+    Typically at the first milestone, hours after the start: a number in the configuration arrived
+    as text, or a list was exhausted.
+
+    Statistic: crash messages that name a scheduler. Threshold: one.
+
+    Healthy look-alikes: none; a crash elsewhere is reported by `crash`.
+    """
+
+    name: ClassVar[str] = "scheduler-crash"
+    fault: ClassVar[Fault] = Fault.SCHEDULE
+    needs: ClassVar[frozenset[Need]] = frozenset({Need.RECORDS})
+
+    def check(self, case: Case) -> Iterable[Finding]:
+        """One finding: the last crash of a scheduler."""
+        crashes = [one for one in case.run.events if is_scheduler_crash(one)]
+        if not crashes:
+            return
+        last = crashes[-1]
+        step = last.step if last.step is not None else steps_between(case.train.steps)[1]
+        yield Finding(
+            rule=self.name,
+            fault=self.fault,
+            severity=Severity.ERROR,
+            terms=(),
+            steps=(step, step),
+            summary=f"The training died in its scheduler at step {step}: {last.text[:120]}",
+            evidence=(
+                Evidence(
+                    text=last.text, series="events", steps=(step, step), value=float(len(crashes))
+                ),
+            ),
+            cause="A setting of the schedule has the wrong type or length and is first used here.",
+            action="Correct the schedule's settings and step it once past its last milestone.",
+            verify="for _ in range(total_steps): scheduler.step()  # needs no training",
+        )

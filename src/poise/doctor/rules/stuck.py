@@ -1,0 +1,304 @@
+"""A term sits at the value of a constant predictor, or on a plateau while others move."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from math import log
+from typing import ClassVar, final
+
+import numpy as np
+
+from poise.doctor.case import Case
+from poise.doctor.finding import Evidence, Fault, Finding, Severity
+from poise.doctor.hints import family, role_of, words
+from poise.doctor.rule import Need
+from poise.doctor.series import named, number
+from poise.doctor.shares import known_weight
+from poise.doctor.stats import MAD_TO_SIGMA, ends
+from poise.doctor.trace import Stretch, Trace
+from poise.run import Kind
+
+STILL = 0.03
+"""A term that lost less than this of its starting value has not moved."""
+MOVED = 0.3
+"""A term that lost this part of its starting value shows that the training works."""
+ABOVE = 0.1
+"""A term that ends this far above its start rises: see `rises-while-others-fall`."""
+NEAR = 0.005
+"""Relative distance to ln K, for the usual numbers of classes."""
+NEAR_MANY = 0.015
+"""The same for 1024 classes and more, where a trained cross-entropy is far below ln K."""
+FEW = (2, 10, 100, 1000)
+MANY = (
+    *(2**k for k in range(10, 19)),
+    *(30522, 32000, 32128, 49408, 50257, 50265, 65024, 128256, 151936, 250002),
+)
+RECORDS = 20
+"""Records of a stretch from which a plateau is judged; 10 do if they hardly scatter."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Guess:
+    """A number of classes whose constant predictor a term sits at."""
+
+    classes: int
+    distance: float
+    logged: str
+
+
+@final
+class StuckAtLogK:
+    """A term stays at ln K: the cross-entropy of guessing K classes evenly.
+
+    The predictions carry no information yet: the inputs or targets are misaligned, the learning
+    rate is too low, or the outputs have collapsed to one point.
+
+    Statistic: running median of the term against ln K, for K logged, 2, 10, 100, 1000, powers of
+    two from 1024 and common vocabulary sizes. Thresholds: first and last tenth within 0.5% of ln K
+    (1.5% from 1024 on: a trained term is far away there, a fresh one scatters) and less than 3%
+    improvement over the stretch. Adversarial terms, for which ln 2 is the balance, are a note.
+
+    Healthy look-alikes: the first steps of every training; a warm start whose level happens to be
+    near ln K; discriminators in balance; noise as target.
+    """
+
+    name: ClassVar[str] = "stuck-at-log-k"
+    fault: ClassVar[Fault] = Fault.STUCK
+    needs: ClassVar[frozenset[Need]] = frozenset({Need.TERM, Need.HISTORY})
+
+    def check(self, case: Case) -> Iterable[Finding]:
+        """One finding for every term that sits at ln K."""
+        stretch = case.stretches[0]
+        logged = _logged_classes(stretch)
+        for one in stretch.terms:
+            guess = _guess(one, logged)
+            if guess is not None:
+                yield _at_log_k(case, one, guess)
+
+
+def _logged_classes(stretch: Stretch) -> dict[int, str]:
+    """Numbers of classes that the log itself mentions, with the name they are logged under."""
+    hints = {"classes", "vocab", "prototypes", "codes", "categories"}
+    found = (one for one in stretch.traces.values() if hints & {*words(one.name)})
+    return {int(one.end): one.name for one in found if one.end >= 2 and one.end == int(one.end)}
+
+
+def _guess(one: Trace, logged: dict[int, str]) -> _Guess | None:
+    if len(one) < RECORDS or not one.positive or not one.fall < STILL:
+        return None
+    first, last = ends(one.mid)
+    for classes in (*logged, *FEW, *MANY):
+        near = NEAR_MANY if classes >= MANY[0] or classes in logged else NEAR
+        distance = max(abs(first / log(classes) - 1), abs(last / log(classes) - 1))
+        if distance < near:
+            return _Guess(classes, distance, logged.get(classes, ""))
+    return None
+
+
+def _at_log_k(case: Case, one: Trace, guess: _Guess) -> Finding:
+    first, last = ends(one.mid)
+    source = f"'{guess.logged}' is logged as {guess.classes}" if guess.logged else "K is a guess"
+    swings = role_of(case, one.name) == "adversary"
+    return Finding(
+        rule=StuckAtLogK.name,
+        fault=Fault.STUCK,
+        severity=Severity.NOTE if swings else Severity.WARNING,
+        terms=(one.name,),
+        steps=one.steps,
+        summary=f"'{one.name}' stays at {number(first)} -> {number(last)}, within "
+        f"{guess.distance:.1%} of ln {guess.classes} = {number(log(guess.classes))}: no better "
+        "than guessing",
+        evidence=(
+            Evidence(
+                text=f"first and last tenth {number(first)} and {number(last)} against "
+                f"ln {guess.classes} = {number(log(guess.classes))} ({source}); "
+                f"{one.fall:.1%} improvement",
+                series=one.name,
+                steps=one.steps,
+                value=guess.distance,
+                threshold=NEAR_MANY if guess.classes >= MANY[0] else NEAR,
+            ),
+        ),
+        cause="The outputs carry no information about the targets: misaligned pairs, a learning "
+        "rate near zero, collapsed outputs. Expected in the first steps, for discriminators in "
+        "balance, and if the value is near ln K by chance (a warm start).",
+        action=f"Check the learning rate first, then fit '{one.name}' to one batch: if it cannot "
+        "fall there, the targets do not belong to the inputs.",
+        verify="Shuffle the targets of that batch: if the term does not get worse, it uses none.",
+        caused_by=("learning-rate-zero",),
+    )
+
+
+@final
+class Plateau:
+    """A term does not fall from the start on, while others fall.
+
+    Either it gets no signal (data, targets), too small a share of the gradient, or what is left of
+    it is noise.
+
+    Statistic: first against last quarter, and the lowest running median against the start, for
+    every stretch between restarts of 20 records or more (10 if they hardly scatter). Thresholds:
+    less than 3% down (for the lowest median beyond what chance does to it) and less than 10% up,
+    while another task term falls by 30%: the plateau test of the seeded trainings. A plateau after
+    a fall is convergence and not reported. All terms of a family (`loss_dice_0` ...) must hold
+    still. Adversaries, penalties and terms that change sign are left out.
+
+    Healthy look-alikes: irreducible noise (diffusion losses), terms that start converged.
+    """
+
+    name: ClassVar[str] = "plateau-while-others-move"
+    fault: ClassVar[Fault] = Fault.STUCK
+    needs: ClassVar[frozenset[Need]] = frozenset({Need.TERMS})
+
+    def check(self, case: Case) -> Iterable[Finding]:
+        """One finding for every family of terms, from the longest stretch that shows it."""
+        seen: set[str] = set()
+        for stretch in case.stretches[:8]:
+            for still in _still(case, stretch):
+                key = family(still[0].name)
+                if key not in seen:
+                    seen.add(key)
+                    yield _plateau(case, stretch, still)
+
+
+def _movers(case: Case, stretch: Stretch) -> list[Trace]:
+    return [
+        one
+        for one in stretch.terms
+        if one.fall > MOVED and len(one) >= 10 and role_of(case, one.name) == "task"
+    ]
+
+
+def _still(case: Case, stretch: Stretch) -> Iterator[list[Trace]]:
+    """Families of terms of which no member has moved."""
+    if len(stretch) < RECORDS / 2 or not _movers(case, stretch):
+        return
+    families: dict[str, list[Trace]] = {}
+    for one in stretch.terms:
+        families.setdefault(family(one.name), []).append(one)
+    for members in families.values():
+        judged = all(role_of(case, one.name) == "task" for one in members)
+        if judged and all(_flat(one, len(stretch)) for one in members):
+            yield members
+
+
+def _flat(one: Trace, records: int) -> bool:
+    """True if a term neither falls nor rises, and did not fall in its first records either."""
+    if not one.positive or one.start <= 0 or len(one) < max(RECORDS / 2, records / 4):
+        return False
+    if len(one) < RECORDS and one.scatter > 0.1 * STILL * one.start:
+        return False
+    first, last = ends(one.mid, 0.25)
+    if last < (1 - STILL) * first or one.end > (1 + ABOVE) * one.start:
+        return False
+    # Of many running medians the lowest lies below the level by chance, and the median of the
+    # first five values anywhere: three standard errors each.
+    error = 3 * 1.25 * MAD_TO_SIGMA * one.scatter
+    begin, window = ends(one.mid, 0.05)[0], max(5, len(one) // 20)
+    opened_high = one.opening * (1 - STILL) - begin > error / np.sqrt(5)
+    lowest = min(one.best, one.end)
+    return bool(not opened_high and lowest > begin * (1 - STILL) - error * np.sqrt(2 / window))
+
+
+def _plateau(case: Case, stretch: Stretch, still: list[Trace]) -> Finding:
+    movers = sorted(_movers(case, stretch), key=lambda one: -one.fall)
+    top = max(still, key=lambda one: abs(one.end))
+    names = tuple(one.name for one in still)
+    outside = all(known_weight(case, name) == 0.0 for name in names)
+    facts = [
+        Evidence(
+            text=f"'{top.name}' goes from {number(top.start)} to {number(top.end)}, at best "
+            f"{number(top.best)}: {top.fall:.1%} down",
+            series=top.name,
+            steps=top.steps,
+            value=top.fall,
+            threshold=STILL,
+        )
+    ]
+    facts += [
+        Evidence(
+            text=f"'{one.name}' falls from {number(one.start)} to {number(one.end)} meanwhile",
+            series=one.name,
+            steps=one.steps,
+            value=one.fall,
+            threshold=MOVED,
+        )
+        for one in movers[:3]
+    ]
+    return Finding(
+        rule=Plateau.name,
+        fault=Fault.STUCK,
+        severity=Severity.NOTE if outside else Severity.WARNING,
+        terms=names,
+        steps=top.steps,
+        summary=f"{named(names)}: flat at {number(top.start)} -> {number(top.end)} "
+        f"({top.fall:.1%} down) while '{movers[0].name}' falls by {movers[0].fall:.0%}",
+        evidence=tuple(facts),
+        cause="No signal reaches it (targets, a detached input), its weight is too small, or what "
+        "is left is noise. Expected if it started converged or its target is noisy by nature "
+        "(diffusion).",
+        action=f"Train '{top.name}' alone on one batch: if it falls, it was starved; if not, look "
+        "at its targets and its graph.",
+        verify="Compare with the best constant prediction: a term below it has learned something.",
+        caused_by=("stuck-at-log-k", "value-starvation", "learning-rate-zero"),
+    )
+
+
+@final
+class LongPlateau:
+    """The total has stood still for most of the run after an early fall.
+
+    Usually convergence, and worth knowing: the rest of the run changed nothing that the loss shows.
+
+    Statistic: first block from which the running median of the total stays within 2% of what it
+    fell in all (and within three deviations of its scatter). Threshold: before a third of the
+    records. Always a note.
+
+    Healthy look-alikes: convergence; a learning rate that is about to be lowered.
+    """
+
+    name: ClassVar[str] = "long-plateau"
+    fault: ClassVar[Fault] = Fault.STUCK
+    needs: ClassVar[frozenset[Need]] = frozenset({Need.TOTAL, Need.HISTORY})
+
+    def check(self, case: Case) -> Iterable[Finding]:
+        """At most one finding."""
+        stretch = case.stretches[0]
+        totals = stretch.of_kind(Kind.TOTAL)
+        if not totals or len(totals[0]) < 50 or not totals[0].positive:
+            return
+        total = totals[0]
+        fallen = total.start - total.end
+        away = np.flatnonzero(
+            np.abs(total.smoothed - total.end) > max(0.02 * fallen, 3 * total.scatter)
+        )
+        since = int(away[-1]) + 1 if len(away) else 0
+        if total.fall > MOVED and 0 < since < len(total) / 3:
+            yield _rest(total, since)
+
+
+def _rest(total: Trace, since: int) -> Finding:
+    step = int(total.first[since])
+    part = 1 - since / len(total)
+    return Finding(
+        rule=LongPlateau.name,
+        fault=Fault.STUCK,
+        severity=Severity.NOTE,
+        terms=(total.name,),
+        steps=(step, total.steps[1]),
+        summary=f"'{total.name}' has stayed at {number(total.end)} since step {step}, {part:.0%} "
+        "of the run",
+        evidence=(
+            Evidence(
+                text=f"'{total.name}' falls from {number(total.start)} to {number(total.end)} "
+                f"within the first {1 - part:.0%} of the records",
+                series=total.name,
+                steps=(step, total.steps[1]),
+                value=part,
+                threshold=2 / 3,
+            ),
+        ),
+        cause="Converged, or the step size no longer fits. Expected at the end of a training.",
+        action="Lower the learning rate now, or stop earlier next time.",
+        verify="If a tenth of the learning rate lowers the loss within a few hundred steps, the "
+        "plateau was the step size.",
+    )

@@ -1,0 +1,54 @@
+"""Reads poise's own run records; docs/record.md documents them."""
+
+import re
+
+from poise.errors import ReadError
+from poise.read.frame import Column, Frame, Parsed
+from poise.read.source import Source
+from poise.record.reader import TRAIN, RecordData, Split, read_record
+
+NAME = "poise"
+
+_FIRST_LINE = re.compile(rb'\s*\{"kind":"(?:header|step|eval|probe|event)"')
+
+
+def matches(source: Source) -> bool:
+    """True for a run record, also for one whose header is cut off or missing."""
+    return _FIRST_LINE.match(source.head) is not None or source.head.startswith(b'{"kind":"he')
+
+
+def read(source: Source) -> Parsed:
+    """The records of one run: a frame for the training and one for each evaluated split.
+
+    Raises:
+        ReadError: There is no record yet, or the file needs another version of poise.
+    """
+    data = read_record(source.read())
+    if not data.splits:
+        raise ReadError(
+            f"{source.path}: expected records of steps or evaluations, got a run record without "
+            "any; come back when the training has taken a step"
+        )
+    return Parsed(
+        format=NAME,
+        frames=tuple(_frame(one, data) for one in data.splits),
+        declared=data.declared,
+        remarks=(*source.remarks, *data.remarks),
+    )
+
+
+def _frame(split: Split, data: RecordData) -> Frame:
+    columns = {
+        name: Column(rows=rows, values=values) for name, (rows, values) in split.columns.items()
+    }
+    main = split.name == TRAIN or len(data.splits) == 1
+    return Frame(
+        size=split.size,
+        columns=columns,
+        split=split.name,
+        grain="step",
+        terms=frozenset(split.terms),
+        totals=frozenset({"total"} & columns.keys()),
+        kinds=split.kinds,
+        events=data.events if main else (),
+    )

@@ -1,0 +1,126 @@
+"""A diagnosis as one HTML file that opens offline and asks nothing of the network."""
+
+import base64
+import hashlib
+from functools import cache
+from pathlib import Path
+
+import orjson
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
+from markupsafe import Markup
+
+from poise import __version__
+from poise.doctor.diagnosis import Diagnosis
+from poise.doctor.finding import Finding, Severity
+from poise.report import plain
+from poise.report.charts import chart_data
+from poise.report.order import grouped
+from poise.report.reading import reading
+from poise.report.terminal import lacking
+
+ASSETS = Path(__file__).parent / "assets"
+EVIDENCE = 3
+"""Facts shown at once; the further ones unfold."""
+
+
+def render_html(diagnosis: Diagnosis) -> str:
+    """The whole report: findings first, then charts, then what was read and what was not checked.
+
+    The page holds its styles, scripts and data, allows exactly these by the hash of each, and may
+    load nothing else. Everything from the log is text in it, never markup.
+    """
+    styles = [_asset("uPlot.min.css"), _asset("style.css")]
+    scripts = [_asset("uPlot.iife.min.js"), _asset("report.js")]
+    groups = [
+        {
+            "number": str(index),
+            "cause": _finding(group.cause, str(index)),
+            "symptoms": [
+                _finding(one, f"{index}.{inner}")
+                for inner, one in enumerate(group.symptoms, start=1)
+            ],
+        }
+        for index, group in enumerate(grouped(diagnosis.findings), start=1)
+    ]
+    return _template().render(
+        version=__version__,
+        policy=_policy(styles, scripts),
+        styles=[Markup(one) for one in styles],
+        scripts=[Markup(one) for one in scripts],
+        licence=Markup(_asset("uPlot.LICENSE")),
+        data=Markup(embedded(chart_data(diagnosis))),
+        read=reading(diagnosis.run),
+        title=plain.name(diagnosis.run.path.name, 60),
+        file=plain.name(diagnosis.run.path.name, 120),
+        folder=plain.plain(str(diagnosis.run.path.parent)).removeprefix("."),
+        counts=[
+            (severity.value, plain.count(amount, severity.value))
+            for severity in Severity
+            if (amount := sum(one.severity is severity for one in diagnosis.findings))
+        ],
+        worst=diagnosis.worst.value if diagnosis.worst else "",
+        groups=groups,
+        passed=diagnosis.passed,
+        lacking=lacking(diagnosis.not_checked),
+    )
+
+
+def embedded(data: object) -> str:
+    r"""JSON that can stand inside a script element of any page.
+
+    Example:
+        >>> embedded({"name": "</script>&"})
+        '{"name":"\\u003c/script\\u003e\\u0026"}'
+    """
+    text = orjson.dumps(data).decode()
+    for one in "<>&\u2028\u2029":
+        text = text.replace(one, f"\\u{ord(one):04x}")
+    return text
+
+
+def _policy(styles: list[str], scripts: list[str]) -> str:
+    """Content security policy: nothing from anywhere, and inline only what poise wrote."""
+    return (
+        f"default-src 'none'; script-src {_hashes(scripts)}; style-src {_hashes(styles)}; "
+        "img-src data:; base-uri 'none'; form-action 'none'"
+    )
+
+
+def _hashes(texts: list[str]) -> str:
+    digests = (hashlib.sha256(one.encode()).digest() for one in texts)
+    return " ".join(f"'sha256-{base64.b64encode(one).decode()}'" for one in digests)
+
+
+def _finding(one: Finding, number: str) -> dict[str, object]:
+    return {
+        "number": number,
+        "severity": one.severity.value,
+        "fault": one.fault.value,
+        "rule": one.rule,
+        "terms": [plain.name(term) for term in one.terms[:6]],
+        "more_terms": max(len(one.terms) - 6, 0),
+        "steps": plain.span(one.steps),
+        "summary": plain.prose(one.summary, one),
+        "evidence": [plain.prose(fact.text, one) for fact in one.evidence[:EVIDENCE]],
+        "further": [plain.prose(fact.text, one) for fact in one.evidence[EVIDENCE:]],
+        "cause": plain.prose(one.cause, one),
+        "action": plain.prose(one.action, one),
+        "verify": "\n".join(plain.lines(one.verify)),
+    }
+
+
+@cache
+def _asset(name: str) -> str:
+    return (ASSETS / name).read_text(encoding="utf-8").strip()
+
+
+@cache
+def _template() -> Template:
+    environment = Environment(
+        loader=FileSystemLoader(ASSETS),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template("template.html")

@@ -1,0 +1,172 @@
+"""A diagnosis or a run as plain JSON; docs/json.md is the contract."""
+
+import json
+import math
+from typing import TypeAlias, cast
+
+from poise.doctor.diagnosis import Diagnosis
+from poise.doctor.finding import Evidence, Finding
+from poise.report import plain
+from poise.run import Composition, Run, Series, Table
+
+Json: TypeAlias = dict[str, object]
+
+
+def diagnosis_to_json(diagnosis: Diagnosis) -> Json:
+    """The object of schema `poise.diagnosis/1`: dicts, lists, strings, finite numbers, None."""
+    found: Json = {
+        "schema": "poise.diagnosis/1",
+        "run": _run(diagnosis.run),
+        "findings": [_finding(one) for one in diagnosis.findings],
+        "not_checked": [
+            {"rule": one.rule, "needs": list(one.needs)} for one in diagnosis.not_checked
+        ],
+        "passed": list(diagnosis.passed),
+    }
+    return {key: _paired(value) for key, value in found.items()}
+
+
+def run_to_json(run: Run) -> Json:
+    """The object of schema `poise.read/1`; as strict as `diagnosis_to_json`."""
+    found: Json = {
+        "schema": "poise.read/1",
+        "run": _run(run),
+        "tables": [_table(one) for one in run.tables],
+        "compositions": [_composition(one) for one in run.compositions],
+        "events": [{"name": one.name, "step": one.step, "text": one.text} for one in run.events],
+        "remarks": list(run.remarks),
+    }
+    return {key: _paired(value) for key, value in found.items()}
+
+
+def dumps(what: Json) -> str:
+    r"""JSON text in ASCII, two blanks a level.
+
+    Example:
+        >>> dumps({"name": "\u00e9", "value": "NaN"})
+        '{\n  "name": "\\u00e9",\n  "value": "NaN"\n}'
+    """
+    return json.dumps(what, indent=2, allow_nan=False)
+
+
+def finite(value: float | None) -> float | str | None:
+    """A number as strict JSON allows it: NaN and the infinities become their names.
+
+    Example:
+        >>> finite(float("nan")), finite(float("-inf")), finite(-0.0)
+        ('NaN', '-Infinity', -0.0)
+    """
+    if value is None:
+        return None
+    value = float(value)
+    return value if math.isfinite(value) else plain.number(value)
+
+
+def _paired(what: object) -> object:
+    """The same with half a surrogate pair, which no JSON can hold, as U+FFFD."""
+    if isinstance(what, str):
+        return what.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    if isinstance(what, dict):
+        pairs = cast("dict[str, object]", what).items()
+        return {_paired(key): _paired(value) for key, value in pairs}
+    if isinstance(what, list):
+        return [_paired(one) for one in cast("list[object]", what)]
+    return what
+
+
+def _run(run: Run) -> Json:
+    steps = run.train.steps if run.tables else None
+    composition = run.composition
+    weights = {one.name: one for one in composition.terms} if composition else {}
+    records: dict[str, int] = {}
+    for table in run.tables:
+        records[table.split] = records.get(table.split, 0) + len(table)
+    names = dict.fromkeys((*run.terms, *weights))
+    return {
+        "path": str(run.path),
+        "format": run.format,
+        "steps": [int(steps.min()), int(steps.max())] if steps is not None and len(steps) else None,
+        "records": run.records,
+        "total": composition.total if composition else None,
+        "terms": [
+            {
+                "name": name,
+                "weight": finite(weights[name].weight) if name in weights else None,
+                "weight_source": weights[name].source if name in weights else "unknown",
+            }
+            for name in names
+        ],
+        "splits": records,
+    }
+
+
+def _finding(one: Finding) -> Json:
+    return {
+        "rule": one.rule,
+        "fault": one.fault.value,
+        "severity": one.severity.value,
+        "terms": list(one.terms),
+        "steps": [int(step) for step in one.steps],
+        "summary": one.summary,
+        "evidence": [_evidence(fact) for fact in one.evidence],
+        "cause": one.cause,
+        "action": one.action,
+        "verify": one.verify,
+        "caused_by": list(one.caused_by),
+    }
+
+
+def _evidence(one: Evidence) -> Json:
+    return {
+        "text": one.text,
+        "series": one.series,
+        "steps": [int(step) for step in one.steps],
+        "value": finite(one.value),
+        "threshold": finite(one.threshold),
+    }
+
+
+def _table(one: Table) -> Json:
+    return {
+        "split": one.split,
+        "grain": one.grain,
+        "step_name": one.step_name,
+        "records": len(one),
+        "steps": [int(one.steps.min()), int(one.steps.max())] if len(one) else None,
+        "restarts": int((one.segments[1:] != one.segments[:-1]).sum()),
+        "series": [_series(series, one) for series in one.series.values()],
+    }
+
+
+def _series(one: Series, table: Table) -> Json:
+    low, high = plain.ends(one.values) or (None, None)
+    return {
+        "name": one.name,
+        "label": one.label or one.name,
+        "kind": one.kind.value,
+        "of": one.of,
+        "split": table.split,
+        "grain": table.grain,
+        "count": len(one),
+        "first": finite(one.values[0]) if len(one) else None,
+        "last": finite(one.values[-1]) if len(one) else None,
+        "min": finite(low),
+        "max": finite(high),
+        "nonfinite": plain.nonfinite(one.values),
+    }
+
+
+def _composition(one: Composition) -> Json:
+    return {
+        "total": one.total,
+        "terms": [
+            {"name": term.name, "weight": finite(term.weight), "weight_source": term.source}
+            for term in one.terms
+        ],
+        "residual": finite(one.residual),
+        "tolerance": finite(one.tolerance),
+        "exact": one.exact,
+        "remainder": finite(one.remainder),
+        "records": one.records,
+        "why": one.why,
+    }

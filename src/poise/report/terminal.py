@@ -1,0 +1,126 @@
+"""A diagnosis on a terminal: causes first, what they explain folded under them."""
+
+from itertools import groupby
+
+from rich.console import Console
+from rich.style import Style
+
+from poise.doctor.diagnosis import Diagnosis, NotChecked
+from poise.doctor.finding import Finding, Severity
+from poise.report import plain
+from poise.report.heading import header
+from poise.report.order import Group, grouped
+from poise.report.page import BOLD, DIM, Page
+from poise.report.terminal_rules import render_explanation as render_explanation
+from poise.report.terminal_rules import render_rules as render_rules
+from poise.report.terminal_run import render_run as render_run
+from poise.run import Run
+
+COLOURS = {
+    Severity.ERROR: Style(color="red", bold=True),
+    Severity.WARNING: Style(color="yellow", bold=True),
+    Severity.NOTE: Style(color="cyan", bold=True),
+}
+GOOD = Style(color="green", bold=True)
+EVIDENCE = 3
+"""Facts shown per finding; the JSON has all of them."""
+
+
+def render(diagnosis: Diagnosis, console: Console) -> None:
+    """Prints a diagnosis, worst first; its width and colours are the console's.
+
+    Severity is always a word, so nothing is lost without colour. Names and log lines are shown
+    escaped and shortened, and are never interpreted.
+    """
+    page = Page(console)
+    header(diagnosis.run, page)
+    page.blank()
+    _verdict(diagnosis, page)
+    for group in grouped(diagnosis.findings):
+        page.blank()
+        _group(group, diagnosis.run, page)
+    page.blank()
+    _checked(diagnosis, page)
+
+
+def _verdict(diagnosis: Diagnosis, page: Page) -> None:
+    if not diagnosis.findings:
+        if diagnosis.passed:
+            said = f"No fault found by {plain.count(len(diagnosis.passed), 'rule')}."
+            page.line(("healthy: ", GOOD), said)
+        else:
+            page.line(("not diagnosed: ", BOLD), "no rule could run on this log.")
+        return
+    counts = [
+        (plain.count(amount, severity.value), COLOURS[severity])
+        for severity in Severity
+        if (amount := sum(one.severity is severity for one in diagnosis.findings))
+    ]
+    parts: list[str | tuple[str, Style]] = []
+    for index, one in enumerate(counts):
+        parts += [", "] if index else []
+        parts.append(one)
+    if diagnosis.worst is Severity.NOTE and diagnosis.passed:
+        page.line(("healthy: ", GOOD), "nothing worse than ", *parts)
+    else:
+        page.line(*parts)
+
+
+def _group(group: Group, run: Run, page: Page) -> None:
+    _finding(group.cause, run, page)
+    for index, one in enumerate(group.symptoms):
+        about = f" ({plain.listed(one.terms, most=2)})" if one.terms else ""
+        page.line(
+            ("explains: " if index == 0 else " " * 10, BOLD),
+            (one.severity.value, COLOURS[one.severity]),
+            f" {one.fault.value}{about}: {plain.prose(one.summary, one)}",
+            (f" [{one.rule}]", DIM),
+            indent=2,
+            hang=10,
+        )
+
+
+def _finding(one: Finding, run: Run, page: Page) -> None:
+    where = plain.span(one.steps, plain.name(run.train.step_name, 16) if run.tables else "step")
+    about = f" in {plain.listed(one.terms, most=3)}" if one.terms else ""
+    page.line(
+        (one.severity.value, COLOURS[one.severity]),
+        (f": {one.fault.value}{about}", BOLD),
+        f", {where} ",
+        (f"[{one.rule}]", DIM),
+        hang=2,
+    )
+    page.line(plain.prose(one.summary, one), indent=2)
+    for fact in one.evidence[:EVIDENCE]:
+        page.line("- ", plain.prose(fact.text, one), indent=4, hang=2)
+    if (more := len(one.evidence) - EVIDENCE) > 0:
+        page.line((f"and {plain.count(more, 'more fact')}", DIM), indent=6)
+    page.field("cause", plain.prose(one.cause, one))
+    page.field("do", plain.prose(one.action, one))
+    page.literal("verify", plain.lines(one.verify))
+
+
+def _checked(diagnosis: Diagnosis, page: Page) -> None:
+    if diagnosis.passed and diagnosis.findings:
+        page.line(f"passed: {plain.count(len(diagnosis.passed), 'other rule')} found nothing")
+    for need, rules in lacking(diagnosis.not_checked):
+        verb = "needs" if len(rules) == 1 else "need"
+        page.line(
+            f"not checked: {plain.count(len(rules), 'rule')} {verb} {plain.plain(need)} ",
+            (f"({', '.join(rules)})", DIM),
+            hang=13,
+        )
+
+
+def lacking(not_checked: tuple[NotChecked, ...]) -> list[tuple[str, list[str]]]:
+    """What the run lacks, with the rules that lack it; what most rules need comes first.
+
+    Example:
+        >>> lacking((NotChecked(rule="warmup", needs=("a rate", "a total")),))
+        [('a rate and a total', ['warmup'])]
+    """
+    pairs = sorted((" and ".join(one.needs), one.rule) for one in not_checked)
+    found = [
+        (need, [rule for _, rule in both]) for need, both in groupby(pairs, lambda one: one[0])
+    ]
+    return sorted(found, key=lambda one: -len(one[1]))

@@ -1,0 +1,59 @@
+"""Statistics that die, and those that may."""
+
+import numpy as np
+import pytest
+
+from poise.doctor.finding import Severity
+from poise.doctor.rules.collapse import StatisticCollapse, UncertaintyCollapse
+from tests.doctor.build import make_run
+from tests.doctor.healthy import N, decay
+from tests.doctor.rules_of import found_by
+
+RNG = np.random.default_rng(0)
+FALLING = {"ce": decay(RNG, 5, 1)}
+
+
+@pytest.mark.parametrize("name", ["code_perplexity", "vq/codebook_usage", "feature_std", "erank"])
+def test_a_statistic_that_dies_while_the_total_falls(name: str) -> None:
+    """Down to 4% of its level."""
+    run = make_run(FALLING, statistics={name: decay(RNG, 400, 15, tau=0.03)})
+    (one,) = found_by(StatisticCollapse(), run)
+    assert (one.severity, one.terms) == (Severity.WARNING, (name,))
+
+
+@pytest.mark.parametrize("name", ["ppl", "lm_perplexity", "error", "learning_sigma_max_count"])
+def test_what_falls_by_learning_is_silent(name: str) -> None:
+    """The perplexity of a language model is its loss."""
+    run = make_run(FALLING, statistics={name: decay(RNG, 400, 15, tau=0.03)})
+    assert not [one for one in found_by(StatisticCollapse(), run) if one.severity != "note"]
+
+
+def test_a_policy_that_becomes_decided_is_a_note() -> None:
+    """Entropy is meant to fall."""
+    run = make_run(FALLING, statistics={"policy/entropy": decay(RNG, 2, 0.05, tau=0.05)})
+    (one,) = found_by(StatisticCollapse(), run)
+    assert one.severity is Severity.NOTE
+
+
+def test_specialising_recovering_or_nothing_learned_is_silent() -> None:
+    """To a third, down and up again, or while no loss falls."""
+    name = "code_perplexity"
+    dip = np.where(abs(np.arange(N) - 150) < 40, 5.0, 300.0)
+    for values in (decay(RNG, 400, 130), dip):
+        assert not found_by(StatisticCollapse(), make_run(FALLING, statistics={name: values}))
+    still = make_run({"ce": np.ones(N)}, statistics={name: decay(RNG, 400, 15)})
+    assert not found_by(StatisticCollapse(), still)
+
+
+def test_a_log_variance_that_does_not_slow_down() -> None:
+    """The precision has grown by e to the 6th and goes on."""
+    run = make_run(FALLING, statistics={"log_var_pose": np.linspace(0, -6, N)})
+    (one,) = found_by(UncertaintyCollapse(), run)
+    assert one.severity is Severity.WARNING
+
+
+def test_a_log_variance_that_settles_is_silent() -> None:
+    """As far down, but settled after a third of the run."""
+    settled = -6 * (1 - np.exp(-np.arange(N) / 40))
+    run = make_run(FALLING, statistics={"log_var_pose": settled})
+    assert not found_by(UncertaintyCollapse(), run)

@@ -1,0 +1,39 @@
+"""What counts and absences say about the data."""
+
+import numpy as np
+
+from poise.doctor.finding import Severity
+from poise.doctor.rules.data import CountZero, TermSparse
+from tests.doctor.build import make_run
+from tests.doctor.healthy import HEALTHY, N, decay
+from tests.doctor.rules_of import found_by
+
+RNG = np.random.default_rng(0)
+
+
+def test_counts_of_zero() -> None:
+    """Some batches without tokens are a note with their share; none is nothing."""
+    counts = RNG.integers(1, 50, N).astype(float)
+    assert not found_by(CountZero(), make_run({"ce": decay(RNG, 7, 2)}, counts={"tokens": counts}))
+    counts[:100] = 0
+    (one,) = found_by(CountZero(), make_run({"ce": decay(RNG, 7, 2)}, counts={"tokens": counts}))
+    assert one.severity is Severity.NOTE
+    assert one.evidence[0].value == 0.25
+
+
+def test_irregular_term_is_a_note() -> None:
+    """Terms of sampled tasks are named; those of every fifth record are a matter of logging."""
+    (one,) = found_by(TermSparse(), make_run(_mixture(RNG.permutation(N)[:60]), total=None))
+    assert one.severity is Severity.NOTE
+    assert one.terms == ("rare",)
+    assert not found_by(TermSparse(), make_run(_mixture(np.arange(0, N, 5)), total=None))
+
+
+def test_nothing_to_compare_with() -> None:
+    """If all terms are sparse, the log is, and no term stands out."""
+    assert not found_by(TermSparse(), HEALTHY["sampled_terms"](RNG))
+
+
+def _mixture(rows: np.ndarray) -> dict[str, object]:
+    where = np.sort(rows)
+    return {"ce": decay(RNG, 7, 2), "rare": (where, decay(RNG, 3, 1)[where])}

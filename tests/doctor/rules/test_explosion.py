@@ -1,0 +1,102 @@
+"""Levels that come undone, spikes, outliers and gradient norms."""
+
+import numpy as np
+
+from poise.doctor.finding import Severity
+from poise.doctor.rules.explosion import GradientGrowth, LateDegradation, OutOfScale, Spike
+from tests.doctor.build import make_run
+from tests.doctor.healthy import N, decay
+from tests.doctor.rules_of import found_by
+
+RNG = np.random.default_rng(0)
+LATE = np.arange(N) >= 300
+
+
+def undone(level: float) -> dict[str, np.ndarray]:
+    """A term that spikes at record 300 and settles far above its best."""
+    bad = decay(RNG, 1, 0.02)
+    bad[LATE] *= level
+    bad[300] = 40.0
+    return {"wave_loss": bad, "edge_loss": decay(RNG, 1, 0.05)}
+
+
+def test_a_lasting_worse_level_names_the_first_offender() -> None:
+    """Best 0.02, later 0.4: a warning that starts at the spike."""
+    (one,) = found_by(LateDegradation(), make_run(undone(20)))
+    assert one.severity is Severity.WARNING
+    assert one.terms[0] == "wave_loss"
+    assert 295 <= one.steps[0] <= 305
+
+
+def test_losing_everything_is_an_error() -> None:
+    """A hundred times the best and above the start."""
+    (one,) = found_by(LateDegradation(), make_run(undone(500)))
+    assert one.severity is Severity.ERROR
+
+
+def test_doubling_or_a_small_relapse_is_silent() -> None:
+    """Twice the best, or three times the best but a twentieth of the start, is little."""
+    relapse = {"wave_loss": decay(RNG, 1, 0.005) * np.where(LATE, 6, 1)}
+    for terms in (undone(2), relapse):
+        assert not found_by(LateDegradation(), make_run(terms))
+
+
+def test_a_slow_rise_counts_too() -> None:
+    """No jump is needed: a term that creeps up from its best level by a factor of 10."""
+    creeping = decay(RNG, 3, 0.03, tau=0.05) * np.exp(np.linspace(0, 3, N) * (np.arange(N) > 100))
+    (one,) = found_by(LateDegradation(), make_run({"recon_loss": creeping}))
+    assert one.severity is not Severity.NOTE
+
+
+def test_penalties_and_adversaries_are_notes() -> None:
+    """The same rise under another name."""
+    for name in ("kl", "g_adv_loss"):
+        terms = {name: undone(20)["wave_loss"], "ce": decay(RNG, 50, 30)}
+        (one,) = found_by(LateDegradation(), make_run(terms))
+        assert one.severity is Severity.NOTE
+
+
+def test_a_term_that_unfolds_from_zero_is_silent() -> None:
+    """Growing from almost nothing is what late terms do."""
+    terms = {"ce": decay(RNG, 7, 2), "late_loss": np.linspace(1e-6, 1.4, N)}
+    assert not found_by(LateDegradation(), make_run(terms))
+
+
+def test_a_spike_that_comes_back_is_a_note() -> None:
+    """One record at 60 times the level, with its step."""
+    spiky = decay(RNG, 1, 0.5)
+    spiky[200] = 40.0
+    (one,) = found_by(Spike(), make_run({"d_loss": spiky}))
+    assert (one.severity, one.steps) == (Severity.NOTE, (200, 200))
+
+
+def test_heavy_tails_are_no_spikes() -> None:
+    """Log-normal scatter reaches five times the median all the time."""
+    assert not found_by(Spike(), make_run({"ce": np.exp(0.7 * RNG.standard_normal(N))}))
+
+
+def test_one_record_shows_a_runaway_critic() -> None:
+    """10000 times the next loss, told from a single record; the copy under a prefix is the same."""
+    levels = {"x/critic_loss": 5e9, "y/x/critic_loss": 4.9e9, "actor_loss": -5e4, "ce_loss": -2.5}
+    run = make_run({name: [value] for name, value in levels.items()}, total=None)
+    (one,) = found_by(OutOfScale(), run)
+    assert one.severity is Severity.WARNING
+    assert one.terms == ("x/critic_loss",)
+
+
+def test_converged_companions_do_not_make_an_outlier() -> None:
+    """A residual of 2e-4 beside conditions of 1e-8 is a solved equation, in one record or many."""
+    one = {"residual": [2e-4], "start": [1e-8], "edge": [2e-9]}
+    many = {name: decay(RNG, 1, value[0]) for name, value in one.items()}
+    for terms in (one, many):
+        assert not found_by(OutOfScale(), make_run(terms, total=None))
+
+
+def test_a_growing_gradient_norm_is_a_note_while_losses_fall() -> None:
+    """Twentyfold growth; a warning only with a total that came undone."""
+    norm = np.geomspace(1, 40, N)
+    (one,) = found_by(GradientGrowth(), make_run({"ce": decay(RNG, 7, 2)}, grad_norm=norm))
+    assert one.severity is Severity.NOTE
+    (one,) = found_by(GradientGrowth(), make_run(undone(20), grad_norm=norm))
+    assert one.severity is Severity.WARNING
+    assert not found_by(GradientGrowth(), make_run(undone(20), grad_norm=np.geomspace(1, 6, N)))

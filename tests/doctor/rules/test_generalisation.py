@@ -1,0 +1,48 @@
+"""Terms that rise in evaluation while they fall in training."""
+
+import numpy as np
+
+from poise.doctor.finding import Severity
+from poise.doctor.rules.generalisation import EvalRises
+from tests.doctor.build import make_run
+from tests.doctor.healthy import N, decay
+from tests.doctor.rules_of import found_by
+
+RNG = np.random.default_rng(0)
+K = 20
+
+
+def bowl(depth: float = 1.0) -> np.ndarray:
+    """An evaluation that falls to `depth` at a third of the run and rises threefold."""
+    return depth * np.concatenate((np.linspace(3, 1, 7), np.linspace(1.1, 3, K - 7)))
+
+
+def test_one_term_overfits() -> None:
+    """Only the term that rises is named, from its best evaluation on."""
+    terms = {"ce": decay(RNG, 3, 0.1), "box": decay(RNG, 3, 0.5)}
+    run = make_run(terms, evals={"ce": bowl(), "box": 1.2 * decay(RNG, 3, 0.5, n=K)})
+    (one,) = found_by(EvalRises(), run)
+    assert one.severity is Severity.WARNING
+    assert one.terms == ("ce",)
+    assert one.steps == (139, 399)
+
+
+def test_rising_in_both_splits_is_silent() -> None:
+    """A term that rises in training too is not memorised."""
+    train = np.interp(np.arange(N), np.linspace(0, N, K), bowl(0.4))
+    assert not found_by(EvalRises(), make_run({"ce": train}, evals={"ce": bowl()}))
+
+
+def test_gap_without_a_rise_and_noise_are_silent() -> None:
+    """A constant gap is no trend, and neither is a noisy plateau."""
+    train = {"ce": decay(RNG, 3, 0.1)}
+    assert not found_by(EvalRises(), make_run(train, evals={"ce": decay(RNG, 9, 3, n=K)}))
+    for seed in range(20):
+        noise = np.exp(0.1 * np.random.default_rng(seed).standard_normal(K))
+        assert not found_by(EvalRises(), make_run(train, evals={"ce": 3 * noise}))
+
+
+def test_negative_losses_are_not_judged() -> None:
+    """Negative losses have no ratios; they are left alone."""
+    nll = decay(RNG, 3, 0.1) - 1
+    assert not found_by(EvalRises(), make_run({"nll": nll}, evals={"nll": bowl() - 2}))

@@ -1,0 +1,94 @@
+"""Guessing, plateaus from the start, and convergence."""
+
+import numpy as np
+
+from poise.doctor.finding import Severity
+from poise.doctor.rules.stuck import LongPlateau, Plateau, StuckAtLogK
+from tests.doctor.build import make_run
+from tests.doctor.healthy import N, decay
+from tests.doctor.rules_of import found_by
+
+RNG = np.random.default_rng(0)
+
+
+def around(level: float, noise: float = 0.01) -> np.ndarray:
+    """A flat series."""
+    return level * np.exp(noise * RNG.standard_normal(N))
+
+
+def test_a_term_at_log_k_for_many_classes() -> None:
+    """Flat at ln 4096."""
+    (one,) = found_by(StuckAtLogK(), make_run({"proto_loss": around(np.log(4096))}))
+    assert one.severity is Severity.WARNING
+    assert "ln 4096" in one.summary
+
+
+def test_a_term_at_a_logged_number_of_classes() -> None:
+    """37 is no usual number; the log says it."""
+    terms = {"ce": around(np.log(37))}
+    assert not found_by(StuckAtLogK(), make_run(terms))
+    (one,) = found_by(StuckAtLogK(), make_run(terms, statistics={"num_classes": np.full(N, 37.0)}))
+    assert "'num_classes' is logged as 37" in one.evidence[0].text
+
+
+def test_passing_through_or_lying_beside_log_k_is_silent() -> None:
+    """A term on its way from ln 65536 down, and flat ones 3% beside ln 2 and ln 10."""
+    for values in (
+        decay(RNG, np.log(65536), 9),
+        around(1.03 * np.log(2)),
+        around(0.97 * np.log(10)),
+    ):
+        assert not found_by(StuckAtLogK(), make_run({"ce": values}))
+
+
+def test_a_discriminator_in_balance_is_a_note() -> None:
+    """Ln 2 is where a discriminator should be."""
+    (one,) = found_by(StuckAtLogK(), make_run({"d_loss": around(np.log(2))}))
+    assert one.severity is Severity.NOTE
+
+
+def test_a_term_that_never_moves_while_another_falls() -> None:
+    """Flat from the start beside a term that loses 90%."""
+    (one,) = found_by(
+        Plateau(), make_run({"grip_loss": around(0.7), "pose_loss": decay(RNG, 5, 0.5)})
+    )
+    assert (one.severity, one.terms) == (Severity.WARNING, ("grip_loss",))
+
+
+def test_noise_does_not_hide_a_plateau() -> None:
+    """With 10% scatter the lowest running median lies 4% below the level by chance."""
+    terms = {"noise_loss": around(0.15, 0.1), "clip_loss": decay(RNG, 5, 0.2)}
+    assert [one.terms for one in found_by(Plateau(), make_run(terms))] == [("noise_loss",)]
+
+
+def test_a_plateau_of_the_first_start_is_seen_beside_later_ones() -> None:
+    """Stuck for 100 records, restarted, and learned: the first start is reported."""
+    parts = (np.arange(N) >= 100).astype(int)
+    dice = np.concatenate((around(4.8)[:100], decay(RNG, 4.8, 0.8)[: N - 100]))
+    mask = np.concatenate((decay(RNG, 2, 0.5)[:100], decay(RNG, 2, 0.2)[: N - 100]))
+    fast = np.concatenate((decay(RNG, 2, 0.5, n=100), decay(RNG, 2, 0.2, n=N - 100)))
+    terms = {"dice_loss": dice, "mask_loss": mask, "ce_loss": fast}
+    (one,) = found_by(Plateau(), make_run(terms, segments=parts))
+    assert one.terms == ("dice_loss",)
+    assert one.steps == (0, 99)
+
+
+def test_no_plateau_without_learning_or_after_learning() -> None:
+    """All flat (a warm start), flat after a fall, rising, or falling by a tenth: all silent."""
+    falling = decay(RNG, 5, 0.5)
+    for terms in (
+        {"a_loss": around(2), "b_loss": around(0.7)},
+        {"a_loss": decay(RNG, 5, 1, tau=0.02), "b_loss": falling},
+        {"a_loss": around(1) * np.linspace(1, 1.3, N), "b_loss": falling},
+        {"a_loss": around(1) * np.linspace(1, 0.9, N), "b_loss": falling},
+        {"kl_loss": around(1), "b_loss": falling},
+    ):
+        assert not found_by(Plateau(), make_run(terms))
+
+
+def test_convergence_is_a_note() -> None:
+    """Most of the run after the fall."""
+    (one,) = found_by(LongPlateau(), make_run({"ce": decay(RNG, 5, 0.5, tau=0.02)}))
+    assert one.severity is Severity.NOTE
+    assert 20 < one.steps[0] < 100
+    assert not found_by(LongPlateau(), make_run({"ce": decay(RNG, 5, 0.5, tau=0.5)}))

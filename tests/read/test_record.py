@@ -1,0 +1,57 @@
+"""Run records as one more format that `read` understands."""
+
+from pathlib import Path
+
+import pytest
+
+from poise.errors import ReadError
+from poise.read import record
+from poise.read.source import open_source
+from poise.record import Recorder
+from poise.run import Kind
+
+
+def test_frames(tmp_path: Path) -> None:
+    """The training and each evaluated split are a frame with all that the record declares."""
+    with Recorder(tmp_path, terms=["ce", "total"], total_steps=5) as recorder:
+        recorder.step(0, total=1.0, terms={"ce": 1.0, "total": 2.0}, weights={"ce": 0.5}, lr=0.1)
+        recorder.event("stage", "two")
+        recorder.step(1, total=1.0)
+        recorder.eval(1, split="dev", terms={"ce": 3.0}, log={"acc": 0.5})
+    source = open_source(tmp_path / "run.jsonl")
+    assert record.matches(source)
+    parsed = record.read(source)
+    train, dev = parsed.frames
+    assert parsed.format == "poise"
+    assert parsed.declared == {"terms": ("ce", "term/total"), "total_steps": 5}
+    assert (train.split, train.grain, train.size) == ("train", "step", 2)
+    assert train.terms == {"ce", "term/total"}
+    assert train.totals == {"total"}
+    assert train.kinds["weight/ce"] == (Kind.WEIGHT, "ce")
+    assert train.columns["weight/ce"].values.tolist() == [0.5, 0.5]
+    assert [(one.name, one.step) for one in train.events] == [("stage", 1)]
+    assert (dev.split, dev.size, dev.totals, dev.events) == ("dev", 1, frozenset(), ())
+    assert dev.columns["acc"].values.tolist() == [0.5]
+
+
+@pytest.mark.parametrize(
+    ("text", "ours"),
+    [
+        ('{"kind":"header","schema":"poise.run/1"}', True),
+        ('{"kind":"hea', True),
+        ('\n{"kind":"step","step":1}', True),
+        ('{"kind":"sample","step":1}', False),
+        ('{"loss":1,"kind":"step"}', False),
+    ],
+)
+def test_matches(tmp_path: Path, text: str, ours: bool) -> None:
+    """A record is known by its first line, also by half of it."""
+    (tmp_path / "log").write_text(text)
+    assert record.matches(open_source(tmp_path / "log")) is ours
+
+
+def test_nothing_recorded_yet(tmp_path: Path) -> None:
+    """A run that has not taken a step says so."""
+    Recorder(tmp_path).close()
+    with pytest.raises(ReadError, match="come back when the training has taken a step"):
+        record.read(open_source(tmp_path / "run.jsonl"))
