@@ -47,10 +47,14 @@ def bars(step: int, values: np.ndarray) -> str:
 
 def blocks(step: int, values: np.ndarray) -> str:
     """One pair on a line below a position."""
-    lines = "\n".join(
-        f"   | > loss_{n}: {v:.5f}  ({v:.5f})" for n, v in zip(TERMS, values, strict=True)
-    )
-    return f"   --> STEP: {step}\n{lines}\n"
+    pairs = (f"   | > loss_{n}: {v:.5f}  ({v:.5f})" for n, v in zip(TERMS, values, strict=True))
+    return "\n".join((f"   --> STEP: {step}", *pairs, ""))
+
+
+def prose(step: int, values: np.ndarray) -> str:
+    """Mostly lines that occur once and say nothing."""
+    words = " ".join(f"{v * (step + 1):.3f}".replace("0", "q").replace("1", "x") for v in values)
+    return f"step: {step} loss: {values[0]:.4f}\nsaw {words} of 17 at /data/{words[:7]}\n{words}"
 
 
 DIALECTS: tuple[Callable[[int, np.ndarray], str], ...] = (

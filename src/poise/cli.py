@@ -7,7 +7,7 @@ line on standard error). Everything slow is imported by the command that needs i
 import os
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
@@ -61,7 +61,7 @@ def _version(wanted: bool) -> None:
 
 @app.callback()
 def _options(
-    version: Annotated[  # noqa: ARG001 -- typer calls _version with it
+    version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
@@ -69,7 +69,7 @@ def _options(
 
 
 @contextmanager
-def _progress(label: str) -> Iterator[Callable[[float], None]]:
+def _progress(label: str) -> Generator[Callable[[float], None]]:
     """A callback for the share done; draws a bar on standard error once `PATIENCE_S` is over."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
@@ -90,7 +90,8 @@ def _progress(label: str) -> Iterator[Callable[[float], None]]:
         yield lambda share: bar.update(task, completed=share)
     finally:
         timer.cancel()
-        bar.stop()
+        if bar.live.is_started:
+            bar.stop()
 
 
 def _print_json(data: object) -> None:

@@ -64,12 +64,18 @@ TEXTUAL: tuple[Reader, ...] = cast(
 READERS: tuple[Reader, ...] = (*BINARY, *TEXTUAL)
 """Every reader, in the order in which they are asked; the last takes any text."""
 
+FORMATS: tuple[str, ...] = tuple(reader.NAME for reader in READERS)
+"""Names that `read_run` takes as `format`."""
 
-def read_run(path: str | Path, *, progress: Progress | None = None) -> Run:
+
+def read_run(
+    path: str | Path, *, format: str | None = None, progress: Progress | None = None
+) -> Run:
     """Read a training log of any supported format.
 
     Args:
         path: A file, or a directory that is searched for logs.
+        format: Name of the format where recognising it goes wrong; one of `FORMATS`.
         progress: Told how far the reading is.
 
     Raises:
@@ -77,18 +83,27 @@ def read_run(path: str | Path, *, progress: Progress | None = None) -> Run:
     """
     told = progress or _ignore
     told(0.0)
-    path = Path(path)
-    run = _read_directory(path, told) if _is_directory(path) else _read_file(path)
+    path, forced = Path(path), None if format is None else _named(format)
+    run = _read_directory(path, forced, told) if _is_directory(path) else _read_file(path, forced)
     told(1.0)
     return run
 
 
-def reader_of(source: Source) -> Reader:
-    """The reader that a file needs.
+def _named(format: str) -> Reader:
+    for reader in READERS:
+        if format == reader.NAME:
+            return reader
+    raise ReadError(f"unknown format {format!r}; expected one of {', '.join(FORMATS)}")
+
+
+def reader_of(source: Source, forced: Reader | None = None) -> Reader:
+    """The reader that a file needs; `forced` if it is given.
 
     Raises:
         ReadError: It is of no supported format.
     """
+    if forced is not None:
+        return forced
     for reader in BINARY:
         if reader.matches(source):
             return reader
@@ -113,9 +128,9 @@ def _is_directory(path: Path) -> bool:
         return False
 
 
-def _read_file(path: Path) -> Run:
+def _read_file(path: Path, forced: Reader | None) -> Run:
     source = open_source(path)
-    return assemble(path, _parse(reader_of(source), source))
+    return assemble(path, _parse(reader_of(source, forced), source))
 
 
 def _parse(reader: Reader, source: Source) -> Parsed:
@@ -126,13 +141,13 @@ def _parse(reader: Reader, source: Source) -> Parsed:
         raise ReadError(said if str(source.path) in said else f"{source.path}: {said}") from None
 
 
-def _read_directory(path: Path, told: Progress) -> Run:
+def _read_directory(path: Path, forced: Reader | None, told: Progress) -> Run:
     own = path / RECORD
-    if own.is_file():
+    if own.is_file() and forced in (None, record):
         source = open_source(own)
-        return assemble(path, _parse(reader_of(source), source))
+        return assemble(path, _parse(reader_of(source, forced), source))
     files, cut = _found(path)
-    sources = list(_readable(files))
+    sources = [one for one in _readable(files) if forced in (None, one[0])]
     if not any(reader is record for reader, _ in sources):
         groups = _event_groups(sources)
         for folder in sorted(groups, key=lambda one: _bytes(groups[one]), reverse=True):
@@ -185,7 +200,7 @@ def _event_groups(sources: Sequence[tuple[Reader, Source]]) -> dict[Path, list[S
     groups: dict[Path, list[Source]] = {}
     for reader, source in sources:
         if reader.NAME == tfevents.NAME:
-            groups.setdefault(source.path.parent, []).append(source)
+            groups.setdefault(tfevents.run_root(source), []).append(source)
     return groups
 
 
@@ -197,9 +212,9 @@ def _beside(path: Path, sources: Sequence[tuple[Reader, Source]], folder: Path) 
     """Logs that are passed over for the event files of one folder; any text may be no log."""
     others: dict[str, None] = {}
     for reader, source in sources:
-        if reader is text or (reader is tfevents and source.path.parent == folder):
+        if reader is text or (reader is tfevents and tfevents.run_root(source) == folder):
             continue
-        file = source.path.parent if reader is tfevents else source.path
+        file = tfevents.run_root(source) if reader is tfevents else source.path
         others[str(file.relative_to(path))] = None
     return list(others)
 

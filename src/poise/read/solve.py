@@ -86,7 +86,7 @@ def solve(total: Floats, terms: Floats, *, deviation: Floats, noise: Floats) -> 
 
 
 def non_negative(total: Floats, terms: Floats) -> Floats:
-    """Least squares with weights of at least zero, by the active-set method of Lawson and Hanson.
+    """Least squares with weights of at least zero.
 
     Args:
         total: Left side, shape (n,).
@@ -100,37 +100,17 @@ def non_negative(total: Floats, terms: Floats) -> Floats:
         >>> found.round(6).tolist()
         [1.0, 0.0]
     """
+    # scipy.optimize takes longer to import than most logs take to read; few logs need it.
+    from scipy.optimize import (
+        nnls,  # pyright: ignore[reportUnknownVariableType] -- scipy ships no types
+    )
+
     size = np.linalg.norm(terms, axis=0)
     unit = np.where(size > 0, size, 1.0)
-    gram, goal = (terms / unit).T @ (terms / unit), (terms / unit).T @ total
-    weights = np.zeros(len(goal))
-    active = np.zeros(len(goal), dtype=np.bool_)
-    limit = 1e-12 * max(float(np.abs(goal).max(initial=0.0)), 1e-300)
-    for _ in range(3 * len(goal)):
-        slope = np.where(active, -np.inf, goal - gram @ weights)
-        if not len(slope) or slope.max() <= limit:
-            break
-        active[int(slope.argmax())] = True
-        weights = _inner(gram, goal, weights, active)
+    # Seen through QR, the rows are as many as the columns and the answer is the same.
+    packed = cast("Floats", np.linalg.qr(np.column_stack([terms / unit, total]), mode="r"))
+    weights = cast("Floats", nnls(packed[:, :-1], packed[:, -1], maxiter=100 * len(unit))[0])
     return weights / unit
-
-
-def _inner(gram: Floats, goal: Floats, weights: Floats, active: Mask) -> Floats:
-    """Least squares on the active columns, releasing those that would turn negative."""
-    while True:
-        trial = np.zeros(len(goal))
-        block = gram[np.ix_(active, active)]
-        # The columns have unit length: this shifts nothing but keeps twins solvable.
-        block = block + 1e-13 * np.eye(len(block))
-        trial[active] = np.linalg.solve(block, goal[active])
-        falling = active & (trial <= 0)
-        if not falling.any():
-            return trial
-        drop = np.where(falling, weights - trial, 1.0)
-        ratio = np.where(falling, weights / np.where(drop > 0, drop, 1.0), np.inf)
-        weights = weights + ratio.min() * (trial - weights)
-        active &= ~(falling & (ratio <= ratio.min()))
-        weights = np.where(active, weights, 0.0)
 
 
 def simple(value: float, error: float, parts: int = 1) -> float:

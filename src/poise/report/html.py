@@ -30,7 +30,7 @@ def render_html(diagnosis: Diagnosis) -> str:
     load nothing else. Everything from the log is text in it, never markup.
     """
     styles = [_asset("uPlot.min.css"), _asset("style.css")]
-    scripts = [_asset("uPlot.iife.min.js"), _asset("report.js")]
+    scripts = [_asset("uPlot.iife.min.js"), _script()]
     groups = [
         {
             "number": str(index),
@@ -112,6 +112,13 @@ def _finding(one: Finding, number: str) -> dict[str, object]:
 @cache
 def _asset(name: str) -> str:
     return (ASSETS / name).read_text(encoding="utf-8").strip()
+
+
+@cache
+def _script() -> str:
+    """The page's own script: its parts see each other and nothing outside sees them."""
+    parts = "\n".join(_asset(name) for name in ("common.js", "panel.js", "report.js"))
+    return f'"use strict";\n(() => {{\n{parts}\n}})();'
 
 
 @cache

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
+import pytest
 
 from poise.doctor.finding import Severity
 from poise.doctor.rules.unaccounted import UnaccountedTerms, UnaccountedTotal
@@ -66,6 +67,31 @@ def test_a_weight_that_changes_is_a_note() -> None:
     run = make_run(given, total=hidden)
     (one,) = found_by(UnaccountedTotal(), replace(run, compositions=(found,)))
     assert one.severity is Severity.WARNING
+
+
+def test_total_with_an_auxiliary_beside_it_is_a_note() -> None:
+    """A log of a total and one small term of it does not claim to be a breakdown."""
+    aux = decay(RNG, 0.02, 0.01)
+    total = decay(RNG, 7, 2) + aux
+    for weight in (0.0, 1.0):
+        run = make_run({"aux_loss": aux}, total=total, weights={"aux_loss": weight})
+        (one,) = found_by(UnaccountedTotal(), run)
+        assert one.severity is Severity.NOTE
+
+
+@pytest.mark.parametrize("sigma", [0.3, 0.5, 0.7, 1.0])
+@pytest.mark.parametrize("count", [3, 10])
+def test_medians_of_skewed_terms_raise_no_alarm(sigma: float, count: int) -> None:
+    """The median of a sum is above the sum of medians, by up to a third of the total."""
+    for seed in range(5):
+        rng = np.random.default_rng(seed)
+        raw = decay(rng, 5, 1, noise=0)[:, None, None] * np.exp(
+            sigma * rng.standard_normal((N, 20, count))
+        )
+        given = {f"t{k}": np.median(raw[:, :, k], axis=1) for k in range(count)}
+        run = make_run(given, total=np.median(raw.sum(axis=2), axis=1))
+        found = found_by(UnaccountedTotal(), run)
+        assert all(one.severity is Severity.NOTE for one in found)
 
 
 def test_small_rest_is_a_note() -> None:

@@ -25,6 +25,8 @@ CONVERGED = 0.9
 """A term that lost this part of its starting value has little left to learn."""
 LAG = 0.75
 """A term whose log-improvement is below this part of the dominant one's lags behind it."""
+MOVED = 0.3
+"""A term that lost this part of its starting value shows that the training works."""
 RECORDS = 8
 """Records from which a term's progress is judged."""
 
@@ -40,12 +42,12 @@ class ValueDominance:
     Statistic: median value share (weighted value over the sum of absolute weighted values) of a
     family of terms; `loss_dice`, `loss_dice_0` ... count as one. Thresholds: above 0.9 in a quarter
     of the records, or in most of the first quarter, is a note. It is a warning if the weights are
-    known, the median share is above 0.9 and either two or more other task terms, each below 0.01,
-    have not converged (less than 90% down) and fell by less than three quarters of the dominant
-    one's fall in the logarithm; or one of three or more terms is below 0.0001 and has not even
-    halved. The shares are those above which gradient dominance harmed other tasks in measured
-    trainings; 0.0001 is below what the 1000-fold gap between value and gradient seen there can make
-    up for.
+    known, some term has fallen by 30%, the median share is above 0.9, and either two or more other
+    task terms, each below 0.01, have not converged (less than 90% down) and fell by less than three
+    quarters of the dominant one's fall in the logarithm, or one of three or more terms is below
+    0.0001 and has not even halved. Shares like these harmed other tasks in measured trainings where
+    the gradient followed the value; 0.0001 is below what the 1000-fold gap between value and
+    gradient seen there can make up for.
 
     Healthy look-alikes: a reconstruction loss beside small penalties, one small auxiliary loss by
     design, other terms that have already converged (physics-informed initial conditions), terms
@@ -87,11 +89,13 @@ def _hungry(case: Case, stretch: Stretch, shares: Shares, owners: list[str]) -> 
         for name in shares.names
         if name not in owners and role_of(case, name) in ("task", "reinforcement")
     ]
+    if not any(stretch.traces[name].fall > MOVED for name in shares.names):
+        return []
     pace = _pace(stretch.traces[owners[0]])
     small = [one for one in others if shares.of(one.name) < NEGLIGIBLE and one.fall < CONVERGED]
     lagging = [one for one in small if _pace(one) < LAG * pace]
     vanishing = [one for one in small if shares.of(one.name) < VANISHING and one.fall < 0.5]
-    if len(lagging) >= 2:
+    if len(lagging) >= 2 and stretch.traces[owners[0]].fall > MOVED:
         return sorted(lagging, key=lambda one: shares.of(one.name))
     return vanishing if len(shares.names) >= 3 else []
 

@@ -316,5 +316,5 @@ def _finding(case: Case, jumps: list[_Jump]) -> Finding:
         action=f"If {named(top.terms)} is meant to change there, ramp its weight over a few "
         "thousand steps; if not, find the condition that switches it.",
         verify="Log the weight of every term beside its value: a planned switch shows there.",
-        caused_by=("late-degradation", "learning-rate-zero"),
+        caused_by=("late-degradation", "term-switches-on-and-off", "lr-reset"),
     )

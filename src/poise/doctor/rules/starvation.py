@@ -43,8 +43,8 @@ class ValueStarvation:
     the second half) before it has halved, and less than a third of the other terms' median fall in
     the logarithm; or a weight at most 0.01 of the largest weight and a fall of less than 3%. In
     both cases another term must have fallen by 30%. A share of 0.01 is where starved terms stopped
-    learning in measured trainings, 3% and 30% are the plateau test of those trainings. With unknown weights, for penalties and adversaries, or if nothing else learns
-    either, it is a note.
+    learning in measured trainings, 3% and 30% are the plateau test of those trainings. With unknown
+    weights, for penalties and adversaries, or if nothing else learns either, it is a note.
 
     Healthy look-alikes: a regulariser or an entropy bonus, a term that starts converged or late, a
     small auxiliary that learns well all the same.

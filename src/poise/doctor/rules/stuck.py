@@ -52,10 +52,11 @@ class StuckAtLogK:
     The predictions carry no information yet: the inputs or targets are misaligned, the learning
     rate is too low, or the outputs have collapsed to one point.
 
-    Statistic: running median of the term against ln K, for K logged, 2, 10, 100, 1000, powers of
-    two from 1024 and common vocabulary sizes. Thresholds: first and last tenth within 0.5% of ln K
-    (1.5% from 1024 on: a trained term is far away there, a fresh one scatters) and less than 3%
-    improvement over the stretch. Adversarial terms, for which ln 2 is the balance, are a note.
+    Statistic: medians of the first and the last tenth of the term against ln K, for K logged, 2,
+    10, 100, 1000, powers of two from 1024 and common vocabulary sizes. Thresholds: both within 0.5%
+    of ln K (1.5% from 1024 on: a trained term is far away there, a fresh one scatters), the first
+    not more than 0.5% below it (a fresh model starts at or above ln K), and less than 3%
+    improvement. Adversarial terms, for which ln 2 is the balance, are a note.
 
     Healthy look-alikes: the first steps of every training; a warm start whose level happens to be
     near ln K; discriminators in balance; noise as target.
@@ -89,7 +90,7 @@ def _guess(one: Trace, logged: dict[int, str]) -> _Guess | None:
     for classes in (*logged, *FEW, *MANY):
         near = NEAR_MANY if classes >= MANY[0] or classes in logged else NEAR
         distance = max(abs(first / log(classes) - 1), abs(last / log(classes) - 1))
-        if distance < near:
+        if distance < near and first > (1 - NEAR) * log(classes):
             return _Guess(classes, distance, logged.get(classes, ""))
     return None
 
@@ -124,7 +125,7 @@ def _at_log_k(case: Case, one: Trace, guess: _Guess) -> Finding:
         action=f"Check the learning rate first, then fit '{one.name}' to one batch: if it cannot "
         "fall there, the targets do not belong to the inputs.",
         verify="Shuffle the targets of that batch: if the term does not get worse, it uses none.",
-        caused_by=("learning-rate-zero",),
+        caused_by=("lr-zero",),
     )
 
 
@@ -239,7 +240,7 @@ def _plateau(case: Case, stretch: Stretch, still: list[Trace]) -> Finding:
         action=f"Train '{top.name}' alone on one batch: if it falls, it was starved; if not, look "
         "at its targets and its graph.",
         verify="Compare with the best constant prediction: a term below it has learned something.",
-        caused_by=("stuck-at-log-k", "value-starvation", "learning-rate-zero"),
+        caused_by=("stuck-at-log-k", "value-starvation", "lr-zero"),
     )
 
 

@@ -17,7 +17,7 @@ IGNORED = re.compile(
     | {S}[-/]{S}[-/]{S}(?:T\d+(?=:))? | {S}{S}{S}(?=[ T]{S}:)   # 2022-12-23, 2022/12/09
     | {S}[-/]{S}(?=\ {S}:{S}:{S})                                 # 08/30 before a time
     | (?<=\.py:){S} | (?<=\.cpp:){S} | (?<=\.py",\ line\ ){S}   # trainer.py:253
-    | (?<![\w.])[\w.]+:[\w<>]+:{S}(?=\ -\ )                               # core.trainer:after_iter:253 -
+    | (?<![\w.])[\w.]+:[\w<>]+:{S}(?=\ -\ )                               # core:after_iter:253 -
     | (?<=cuda:){S}
     | (?:(?<=[Rr]ank\ )|(?<=[Rr]ank:)|(?<=[Rr]ank)){S}
     """,
@@ -53,7 +53,7 @@ EVENTS = (
         "stage",
         re.compile(
             r"(?i)--->\s*(?:add|no|enable|disable|switch)\b|\bclos(?:e|ing)[ _](?:\w+ )?mosaic\b"
-            r"|\b(?:un)?freez(?:e|ing)\b.*\b(?:now|layers?|backbone|encoder|weights)\b"
+            r"|\b(?:un)?freez(?:e|ing)\b.{0,60}\b(?:now|layers?|backbone|encoder|weights)\b"
             r"|\bswitch(?:ing|ed)? (?:to|optimi[sz]er)\b"
             r"|\b(?:enter|begin|start)\w* (?:stage|phase)\b"
         ),
@@ -106,9 +106,11 @@ AFTER_BAR = re.compile(r"(?<=\])\s*\{(?=['\"])")
 CONSOLE = re.compile(r"^(?:\|.*\||[│┃║].*[│┃║])\s*$")
 """A row of a printed table."""
 
-_EDGE = "-=+|─═│┼╔╗╚╝╠╣╦╩╬┌┐└┘├┤┬┴╒╕╘╛╞╡╪█"
-RULER = re.compile(rf"^[{_EDGE}\s]*(?:[-=═]{{3,}}|█[┼┬┴]|[├┌└]█)[{_EDGE}\s]*$")
-"""The edge of a printed table."""
+EDGE = "-=+|─═│┼╔╗╚╝╠╣╦╩╬┌┐└┘├┤┬┴╒╕╘╛╞╡╪█ \t"
+"""What the edge of a printed table is made of."""
+
+RULER = re.compile(r"---|===|═══|█[┼┬┴]|[├┌└]█")
+"""What at least one place of an edge looks like."""
 
 INTEREST = (
     rf"{S}|(?i:train|val|test|eval|dev\b|overflow|start|resum|mosaic|freez|switch|stage|phase|error"

@@ -13,7 +13,6 @@ INDENT = "\t"
 
 _SIDE = re.compile(rf"^\s*([^\W\d][\w/.+-]*(?:,\s?[^\W\d][\w/.+-]*)+)[\s:]+{S}(?:[\s,]+{S})+\s*$")
 _MAX_SLOTS = 400
-_MAX_RULER = 1_000  # characters
 _BARE = re.compile(r"(?:^|\t|INFO|: | - |\])\s*\[*$")
 """What stands in front of a list without a name."""
 
@@ -84,7 +83,7 @@ def parse(template: str, sample: Sequence[str] = ()) -> Plan:
     event = _event(template)
     if event or dialects.NOISE.search(template):
         return Plan(event=event)
-    if len(template) <= _MAX_RULER and dialects.RULER.match(template):
+    if not template.strip(dialects.EDGE) and dialects.RULER.search(template):
         return Plan(ruler=True)
     text = dialects.IGNORED.sub(
         lambda m: DEAD * m.group().count(S), template.translate(dialects.WIDE)

@@ -43,6 +43,21 @@ class Lines:
     form: Ints
     row: Ints
     record: Ints = field(default_factory=lambda: np.empty(0, np.int64))
+    _order: Ints = field(init=False)
+    _starts: Ints = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._order = np.argsort(self.form, kind="stable")
+        count = int(self.form.max(initial=-1)) + 1
+        self._starts = np.searchsorted(self.form[self._order], np.arange(count + 1))
+
+    def of(self, forms: Sequence[int]) -> Ints:
+        """Indices of the lines of some forms, increasing."""
+        known = [form for form in forms if form + 1 < len(self._starts)]
+        parts = [self._order[self._starts[form] : self._starts[form + 1]] for form in known]
+        if len(parts) == 1:
+            return parts[0]
+        return np.sort(np.concatenate([np.empty(0, np.int64), *parts]))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,13 +170,27 @@ def _free(forms: Sequence[Form], lines: Lines, split: Ints) -> np.ndarray:
     turns = placed.copy()
     turns[1:] |= split[1:] != split[:-1]
     segment = np.cumsum(turns)
-    for name in {n for f in forms for _, n in f.plan.pairs if dialects.LOSSY.search(n)}:
-        has = _of(lines, [any(n == name for _, n in f.plan.pairs) for f in forms])
-        at = np.flatnonzero(has.astype(bool) & loose)
-        often = len(at) >= max(4, 0.5 * telling.sum()) and placed.any()
-        if often and len(np.unique(segment[at])) < 0.9 * len(at):
+    if not placed.any():
+        return np.zeros(len(loose), bool)
+    for name, having in _having(forms).items():
+        if not dialects.LOSSY.search(name):
+            continue
+        at = lines.of(having)
+        at = at[loose[at]]
+        if len(at) < max(4, 0.5 * telling.sum()):
+            continue
+        if 1 + np.count_nonzero(np.diff(segment[at])) < 0.9 * len(at):
             return loose
     return np.zeros(len(loose), bool)
+
+
+def _having(forms: Sequence[Form]) -> dict[str, list[int]]:
+    """By name of a value, the forms that mention it."""
+    having: dict[str, list[int]] = {}
+    for index, form in enumerate(forms):
+        for _, name in form.plan.pairs:
+            having.setdefault(name, []).append(index)
+    return having
 
 
 def _is_lossy(plan: Plan) -> bool:
@@ -195,21 +224,19 @@ def _rounds(forms: Sequence[Form], lines: Lines, segment: Ints) -> np.ndarray:
     counts, lossy = _mentions(forms)
     limit = 1.25 * max((counts[name] for name in lossy), default=np.inf)
     placed = any(form.plan.positions for form in forms)
-    breaking = {
-        name: i
-        for i, name in enumerate(counts)
-        if counts[name] <= limit and (name in lossy or not placed)
-    }
+    having = _having(forms)
+    breaking = [
+        name for name in counts if 1 < counts[name] <= limit and (name in lossy or not placed)
+    ]
     round_of = np.zeros(len(segment), np.int64)
     joins = _of(lines, [not _opening(form.plan) for form in forms]).astype(bool)
     for name in breaking:
-        has = _of(lines, [any(n == name for _, n in f.plan.pairs) for f in forms])
-        at = np.flatnonzero(has)
+        at = lines.of(having[name])
         if len(at) < 2 or not joins[at].any():
             continue
         first = np.searchsorted(segment[at], segment[at])
         round_of[at] = np.maximum(round_of[at], np.arange(len(at)) - first)
-    offset = np.unique(segment, return_inverse=True)[1] * (int(round_of.max(initial=0)) + 1)
+    offset = segment * (int(round_of.max(initial=0)) + 1)
     running = np.maximum.accumulate(round_of + offset)
     repeats = np.zeros(len(segment), bool)
     repeats[1:] = (running[1:] != running[:-1]) & (segment[1:] == segment[:-1]) & joins[1:]
@@ -276,10 +303,8 @@ def _columns(forms: Sequence[Form], lines: Lines) -> tuple[dict[str, Column], di
     """Values of every name by record; of several in one record the last."""
     pieces: dict[str, list[tuple[Ints, Ints, Floats]]] = {}
     beside: dict[str, int] = {}
-    order = np.argsort(lines.form, kind="stable")
-    starts = np.searchsorted(lines.form[order], np.arange(len(forms) + 1))
     for index, form in enumerate(forms):
-        mine = order[starts[index] : starts[index + 1]]
+        mine = lines.of([index])
         record, number = lines.record[mine], lines.number[mine]
         for place, name in enumerate(_names(form.plan)):
             pieces.setdefault(name, []).append((record, number, form.values[0][:, place]))

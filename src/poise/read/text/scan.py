@@ -15,8 +15,8 @@ from poise.run import Ints
 MAX_EVENTS = 1_000
 """Events of one name that are kept."""
 
-_MAX_FORMS = 20_000  # new forms of a piece that are all looked at
-_MAX_RARE = 5_000  # and of those that occur once, if there are more
+_MAX_FORMS = 4_000  # new forms of a piece that are all looked at
+_MAX_RARE = 1_000  # and of those that occur once, if there are more
 _MAX_VARIANTS = 200  # numbers inside names that make names of their own
 _TEXT = 300
 _TRACE = 40  # lines between the last frame of a traceback and its error
