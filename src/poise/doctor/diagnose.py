@@ -60,7 +60,7 @@ def diagnose(
     rules: Sequence[Rule] = RULES,
     progress: Callable[[float], None] | None = None,
 ) -> Diagnosis:
-    """Examines a run, or the log at a path, with every rule.
+    r"""Examines a run, or the log at a path, with every rule.
 
     Args:
         source: A run, or the path of any log or run directory that `poise.read_run` reads.
@@ -76,7 +76,7 @@ def diagnose(
     Example:
         >>> import tempfile, pathlib
         >>> log = pathlib.Path(tempfile.mkdtemp()) / "log.csv"
-        >>> _ = log.write_text("step,loss_a,loss_b,loss\\n1,2.0,nan,nan\\n2,1.9,nan,nan\\n")
+        >>> _ = log.write_text("step,loss_a,loss_b,loss\n1,2.0,nan,nan\n2,1.9,nan,nan\n")
         >>> diagnose(log).findings[0].fault
         <Fault.NONFINITE: 'nonfinite'>
     """

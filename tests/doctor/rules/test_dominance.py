@@ -40,6 +40,35 @@ def test_one_small_auxiliary_is_a_note() -> None:
     assert one.severity is Severity.NOTE
 
 
+def starving() -> dict[str, np.ndarray]:
+    """One term holds 0.8 of the value, one learns, one of 1e-4 does not."""
+    return {
+        "mask_loss": decay(RNG, 8, 1.6),
+        "edge_loss": decay(RNG, 2, 0.4),
+        "blur_loss": decay(RNG, 1e-3, 9e-4),
+    }
+
+
+def test_a_majority_beside_a_starved_term_is_a_warning() -> None:
+    """A share of 0.8 alone is ordinary; a starved term shows what it does."""
+    (one,) = found_by(ValueDominance(), make_run(starving()))
+    assert (one.severity, one.terms) == (Severity.WARNING, ("mask_loss",))
+    assert "blur_loss" in one.summary
+
+
+def test_a_majority_whose_companions_learn_is_silent() -> None:
+    """The near miss: the small term learns as well as the others."""
+    terms = starving() | {"blur_loss": decay(RNG, 1e-3, 2e-4)}
+    assert not found_by(ValueDominance(), make_run(terms))
+
+
+def test_a_dominant_term_that_stands_still_is_a_warning() -> None:
+    """A total of which 99.8% does not move says nothing about the rest."""
+    terms = {"wide_loss": decay(RNG, 11.03, 11.0), "thin_loss": decay(RNG, 0.03, 0.012)}
+    (one,) = found_by(ValueDominance(), make_run(terms))
+    assert (one.severity, one.terms) == (Severity.WARNING, ("wide_loss",))
+
+
 def test_unknown_weights_are_a_note() -> None:
     """Raw values of terms whose weights nobody knows cannot be compared."""
     (one,) = found_by(ValueDominance(), make_run(drowned(), total=None))

@@ -70,6 +70,22 @@ def test_a_spike_that_comes_back_is_a_note() -> None:
     assert (one.severity, one.steps) == (Severity.NOTE, (200, 200))
 
 
+def test_a_spike_that_stands_alone_is_a_warning() -> None:
+    """Five times above everything else in the run, in a term and in the total."""
+    lonely = decay(RNG, 1, 0.5)
+    lonely[200] = 40.0
+    (one,) = found_by(Spike(), make_run({"wave_loss": lonely, "ce": decay(RNG, 1, 0.5)}))
+    assert (one.severity, one.terms[0], one.steps) == (Severity.WARNING, "wave_loss", (200, 200))
+
+
+def test_spikes_that_have_company_are_a_note() -> None:
+    """The near miss: a second spike of a third of the height."""
+    often = decay(RNG, 1, 0.5)
+    often[[90, 200]] = 14.0, 40.0
+    (one,) = found_by(Spike(), make_run({"wave_loss": often, "ce": decay(RNG, 1, 0.5)}))
+    assert one.severity is Severity.NOTE
+
+
 def test_heavy_tails_are_no_spikes() -> None:
     """Log-normal scatter reaches five times the median all the time."""
     assert not found_by(Spike(), make_run({"ce": np.exp(0.7 * RNG.standard_normal(N))}))

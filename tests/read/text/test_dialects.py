@@ -114,7 +114,8 @@ SAMPLES = {
         },
     ),
     "bracketed iter": (
-        "[iter 5] adv_l: 3.5  cyc_l: 6.5  drop: 0.0\n[iter 10] adv_l: 3.25  cyc_l: 6.25  drop: 0.0\n",
+        "[iter 5] adv_l: 3.5  cyc_l: 6.5  drop: 0.0\n"
+        "[iter 10] adv_l: 3.25  cyc_l: 6.25  drop: 0.0\n",
         {"iter": [5, 10], "adv_l": [3.5, 3.25], "cyc_l": [6.5, 6.25]},
     ),
     "four lines": (
@@ -129,11 +130,15 @@ SAMPLES = {
         {"iter": [10, 20], "sim_loss": [0.5, 0.25], "rec_loss": [1.5, 1.0], "z": [4.0, 4.5]},
     ),
     "megatron": (
-        " iteration       10/   1000 | consumed samples:  2560 | elapsed time per iteration (ms): 849.5"
-        " | learning rate: 5.0E-07 | lm loss: 1.5E+01 | mtp_1 loss: 7.5E+00 | grad norm: 1.5 |"
+        " iteration       10/   1000 | consumed samples:  2560 |"
+        " elapsed time per iteration (ms): 849.5 | learning rate: 5.0E-07"
+        " | lm loss: 1.5E+01 | mtp_1 loss: 7.5E+00"
+        " | grad norm: 1.5 |"
         " number of nan iterations:   0 |\n"
-        " iteration       20/   1000 | consumed samples:  5120 | elapsed time per iteration (ms): 849.5"
-        " | learning rate: 6.0E-07 | lm loss: 1.25E+01 | mtp_1 loss: 7.25E+00 | grad norm: 1.5 |"
+        " iteration       20/   1000 | consumed samples:  5120 |"
+        " elapsed time per iteration (ms): 849.5 | learning rate: 6.0E-07"
+        " | lm loss: 1.25E+01 | mtp_1 loss: 7.25E+00"
+        " | grad norm: 1.5 |"
         " number of nan iterations:   0 |\n",
         {
             "iter": [10, 20],
@@ -298,7 +303,7 @@ def test_keras_bars_take_the_epoch_of_their_header(read: Reader) -> None:
     (frame,) = read(
         "Epoch 1/2\n\r1/2 ━━━━━━━━━━ 0s 32ms/step - loss: 1.5 - out_loss: 0.5\r"
         "2/2 ━━━━━━━━━━━━━━━━━━━━ 0s 32ms/step - loss: 1.25 - out_loss: 0.25 - val_loss: 3.5\n"
-        "Epoch 2/2\n2/2 [==============================] - 1s 32ms/step - loss: 1.0 - val_loss: 3.0\n"
+        "Epoch 2/2\n2/2 [==========================] - 1s 32ms/step - loss: 1.0 - val_loss: 3.0\n"
     ).frames
     assert columns(frame)["loss"] == [1.5, 1.25, 1.0]
     assert columns(frame)["epoch"] == [1, 1, 2]
@@ -483,3 +488,15 @@ def test_blocks_with_a_rhythm_of_their_own(read: Reader) -> None:
     frames = {next(iter(frame.columns)): frame for frame in read(log).frames}
     assert columns(frames["total loss"])["pos loss"] == [i + 0.25 for i in range(10)]
     assert columns(frames["epoch"])["Train loss"] == [0.5] * 5
+
+
+def test_prose_is_no_pair(read: Reader) -> None:
+    """Numbers in sentences, summaries and paths make no columns."""
+    (frame,) = read(
+        "step 1 | a_loss: 0.5\nEpoch 00001: val_loss improved from inf to 0.5, saving to x.h5\n"
+        "* Acc@1 55.0 Acc@5 80.0 loss 2.25\nwarning triggered at /opt/src/csrc/reducer.cpp:325\n"
+        "step 2 | a_loss: 0.25\n"
+    ).frames
+    found = columns(frame)
+    assert set(found) == {"step", "a_loss", "epoch"}
+    assert found["a_loss"] == [0.5, 0.25]

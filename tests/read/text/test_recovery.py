@@ -131,43 +131,30 @@ def test_any_text_is_read_without_an_exception(content: str) -> None:
             assert column.rows[-1] < frame.size
 
 
-PIECES = st.sampled_from(
-    [
-        "epoch",
-        "step",
-        ": ",
-        "=",
-        " ",
-        "  ",
-        "1",
-        "0.5",
-        "nan",
-        "/",
-        "[",
-        "]",
-        "(",
-        ")",
-        "|",
-        "\n",
-        "\r",
-    ]
-    + [
-        "loss",
-        "a_b",
-        ",",
-        "%",
-        "10:20:30",
-        "{",
-        "'",
-        '"',
-        "--",
-        "\t",
-        "Validation",
-        "Traceback",
-        "█",
-    ]
-    + ["损失", "：", "\x1b[1m", "\0", "-----\n", "| x | 1 |\n", "inf", "1e5", "."]
+WHOLE = (
+    "epoch",
+    "step",
+    "nan",
+    "inf",
+    "loss",
+    "a_b",
+    "10:20:30",
+    "Validation",
+    "Traceback",
+    "损失",
 )
+PARTS = (
+    "  ",
+    "0.5",
+    "--",
+    "1e5",
+    "\x1b[1m",
+    "-----\n",
+    "| x | 1 |\n",
+    ": ",
+    *"= 1/[](),|{'\"%\t\n\r\0.█：",
+)
+PIECES = st.sampled_from((*WHOLE, *PARTS))
 
 
 @settings(max_examples=300, deadline=None)

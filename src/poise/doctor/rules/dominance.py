@@ -9,6 +9,8 @@ from poise.doctor.case import Case
 from poise.doctor.finding import Evidence, Fault, Finding, Severity
 from poise.doctor.hints import role_of
 from poise.doctor.rule import Need
+from poise.doctor.rules.starvation import ValueStarvation
+from poise.doctor.rules.stuck import Plateau
 from poise.doctor.series import named, number
 from poise.doctor.shares import GRADIENT_UNKNOWN, Shares, value_shares
 from poise.doctor.trace import Stretch, Trace
@@ -27,6 +29,8 @@ LAG = 0.75
 """A term whose log-improvement is below this part of the dominant one's lags behind it."""
 MOVED = 0.3
 """A term that lost this part of its starting value shows that the training works."""
+MAJORITY = 0.7
+"""Share from which on a term counts as what starves another."""
 RECORDS = 8
 """Records from which a term's progress is judged."""
 
@@ -62,16 +66,39 @@ class ValueDominance:
         """At most one finding: no two families can hold more than 0.9."""
         stretch = case.stretches[0]
         shares = value_shares(case, stretch)
-        if shares is None:
+        if shares is None or len(shares.families) < 2:
             return
         key = max(shares.families, key=lambda one: float(np.median(shares.of_family(one))))
         held = shares.of_family(key)
-        if len(shares.families) < 2 or not _often(held):
-            return
         owners = sorted(shares.families[key], key=shares.of, reverse=True)
-        hungry = _hungry(case, stretch, shares, owners)
-        strong = bool(hungry) and shares.known and float(np.median(held)) > SHARE
+        median = float(np.median(held))
+        starved = _starved(case, stretch, shares, owners) if median > MAJORITY else []
+        if not _often(held) and not starved:
+            return
+        hungry = _hungry(case, stretch, shares, owners) or starved
+        if not hungry and _on_plateau(case, owners):
+            hungry = [stretch.traces[one] for one in shares.names if shares.of(one) < NEGLIGIBLE]
+        strong = shares.known and median > (MAJORITY if starved else SHARE)
         yield _finding(stretch, shares, owners, held, hungry if strong else [])
+
+
+def _starved(case: Case, stretch: Stretch, shares: Shares, owners: list[str]) -> list[Trace]:
+    """The terms of small share that another rule finds starved beyond doubt.
+
+    One small companion alone is an auxiliary by design more often than a victim.
+    """
+    if len(shares.families) < 3:
+        return []
+    found = [one for one in ValueStarvation().check(case) if one.severity is Severity.WARNING]
+    names = [name for one in found for name in one.terms if name in shares.names]
+    small = [one for one in names if one not in owners and shares.of(one) < NEGLIGIBLE]
+    return [stretch.traces[one] for one in small]
+
+
+def _on_plateau(case: Case, owners: list[str]) -> bool:
+    """True if another rule finds the dominant terms on a plateau beyond doubt."""
+    found = [one for one in Plateau().check(case) if one.severity is Severity.WARNING]
+    return any(name in owners for one in found for name in one.terms)
 
 
 def _often(held: Floats) -> bool:

@@ -141,7 +141,8 @@ class Plateau:
     less than 3% down (for the lowest median beyond what chance does to it) and less than 10% up,
     while another task term falls by 30%: the plateau test of the seeded trainings. A plateau after
     a fall is convergence and not reported. All terms of a family (`loss_dice_0` ...) must hold
-    still. Adversaries, penalties and terms that change sign are left out.
+    still. Adversaries, penalties and terms that change sign are left out. With fewer than 20
+    records, or for a term that is not in the total, it is a note.
 
     Healthy look-alikes: irreducible noise (diffusion losses), terms that start converged.
     """
@@ -205,6 +206,7 @@ def _plateau(case: Case, stretch: Stretch, still: list[Trace]) -> Finding:
     top = max(still, key=lambda one: abs(one.end))
     names = tuple(one.name for one in still)
     outside = all(known_weight(case, name) == 0.0 for name in names)
+    unsure = outside or len(top) < RECORDS
     facts = [
         Evidence(
             text=f"'{top.name}' goes from {number(top.start)} to {number(top.end)}, at best "
@@ -228,7 +230,7 @@ def _plateau(case: Case, stretch: Stretch, still: list[Trace]) -> Finding:
     return Finding(
         rule=Plateau.name,
         fault=Fault.STUCK,
-        severity=Severity.NOTE if outside else Severity.WARNING,
+        severity=Severity.NOTE if unsure else Severity.WARNING,
         terms=names,
         steps=top.steps,
         summary=f"{named(names)}: flat at {number(top.start)} -> {number(top.end)} "

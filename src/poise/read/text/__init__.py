@@ -16,8 +16,8 @@ NAME = "text"
 
 
 def matches(source: Source) -> bool:
-    """True for any text: this reader is asked last."""
-    return b"\0" not in source.head or source.head[:2] in (b"\xff\xfe", b"\xfe\xff")
+    """True for whatever has content: this reader is asked last, behind the check for junk."""
+    return bool(source.head)
 
 
 def read(source: Source) -> Parsed:

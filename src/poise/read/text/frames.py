@@ -57,7 +57,8 @@ def build(
         if group in kept:
             continue
         steady = _is_block(group, known)
-        if steady and (not group.placed or (group.split and group.values)):
+        large = len(group) > 2 * max(map(len, main))
+        if steady and (not group.placed or (group.values and (group.split or large))):
             kept.append(group)
         elif group.values and group.placed:
             _lend(group, main)

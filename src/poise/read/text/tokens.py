@@ -155,7 +155,7 @@ def _is_value(token: Token, text: str) -> bool:
         return True
     if not any(char.isalpha() for char in token.name) or len(token.name) > 100:
         return False
-    if dialects.UNNAMELY.search(token.name):
+    if dialects.UNNAMELY.search(token.name) or not token.name.replace(S, "0").isprintable():
         return False
     if token.sep.strip():
         return True
@@ -178,7 +178,9 @@ def _is_meter(token: Token, text: str) -> bool:
     if token.average is not None or _ALTERNATING.fullmatch(text):
         return True
     before = text[: token.start].rstrip(" ")[-1:]
-    lossy = bool(dialects.LOSSY.search(token.name))
+    if token.name.count(S) > 1:
+        return False
+    lossy = bool(dialects.LOSSY.search(token.name.split()[-1]))
     behind = text[token.end :].lstrip(" ")[:1]
     if before in ("|", "\t") and behind in ("|", "\t", "") and len(token.name.split()) <= 3:
         return True
