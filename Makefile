@@ -7,7 +7,7 @@ SRC := src tests benchmarks examples
 .PHONY: help demo test lint types contracts unit docs-test bench browser clean
 
 help:
-	@echo "make demo   train a small faulty multi-task model, diagnose its log, write a report"
+	@echo "make demo   train a small faulty multi-task model, diagnose its log, cure it, write a report"
 	@echo "make test   lint, types, import contracts and tests"
 	@echo "make bench  the benchmarks behind every number in the docs"
 
@@ -26,7 +26,13 @@ browser:
 
 demo: .venv/.done
 	@$(BIN)/python examples/incident.py runs/demo
-	@$(BIN)/poise diagnose runs/demo/log.txt --html runs/demo/report.html
+	@echo
+	@$(BIN)/poise diagnose runs/demo/log.txt --html runs/demo/report.html 2>/dev/null
+	@echo
+	@echo "the cure as the finding proposes it:"
+	@$(BIN)/python examples/incident.py runs/demo-cured --cured
+	@echo
+	@echo "report with charts: $(CURDIR)/runs/demo/report.html"
 
 test: .venv/.done browser lint types contracts unit
 

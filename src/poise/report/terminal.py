@@ -1,5 +1,6 @@
 """A diagnosis on a terminal: causes first, what they explain folded under them."""
 
+from collections import Counter
 from itertools import groupby
 
 from rich.console import Console
@@ -103,13 +104,11 @@ def _finding(one: Finding, run: Run, page: Page) -> None:
 def _checked(diagnosis: Diagnosis, page: Page) -> None:
     if diagnosis.passed and diagnosis.findings:
         page.line(f"passed: {plain.count(len(diagnosis.passed), 'other rule')} found nothing")
-    for need, rules in lacking(diagnosis.not_checked):
-        verb = "needs" if len(rules) == 1 else "need"
-        page.line(
-            f"not checked: {plain.count(len(rules), 'rule')} {verb} {plain.plain(need)} ",
-            (f"({', '.join(rules)})", DIM),
-            hang=13,
-        )
+    if diagnosis.not_checked:
+        wanting = Counter(need for one in diagnosis.not_checked for need in one.needs)
+        needs = ", ".join(f"{plain.plain(need)} ({n})" for need, n in wanting.most_common())
+        count = plain.count(len(diagnosis.not_checked), "rule")
+        page.line(f"not checked: {count} for want of ", (needs, DIM), hang=13)
 
 
 def lacking(not_checked: tuple[NotChecked, ...]) -> list[tuple[str, list[str]]]:

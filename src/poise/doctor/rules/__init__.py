@@ -26,6 +26,7 @@ from poise.doctor.rules.nonfinite import (
     NonfiniteTotal,
 )
 from poise.doctor.rules.nonfinite_gradient import LossScaleFalling, NonfiniteGradient
+from poise.doctor.rules.normaliser import ValueNormaliser
 from poise.doctor.rules.record import (
     Crash,
     LogGap,
@@ -91,6 +92,7 @@ RULES: tuple[Rule, ...] = (
     StatisticCollapse(),
     UncertaintyCollapse(),
     ValueDominance(),
+    ValueNormaliser(),
     ValueStarvation(),
     RisesWhileOthersFall(),
     StuckAtLogK(),
