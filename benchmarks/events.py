@@ -25,7 +25,7 @@ from tensorboard.compat.proto.event_pb2 import Event
 from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
-from poise.read import tfevents
+from poise.read import events
 from poise.read.source import open_source
 
 Values: TypeAlias = dict[str, list[tuple[int, float]]]
@@ -60,7 +60,7 @@ def by_tensorboard(path: Path) -> Values:
 
 def by_poise(path: Path) -> Values:
     """Read with poise."""
-    (frame,) = tfevents.read(open_source(path)).frames
+    (frame,) = events.read(open_source(path)).frames
     steps = frame.columns["step"].values.astype(int)
     return {
         name: list(zip(steps[one.rows].tolist(), one.values.tolist(), strict=True))

@@ -19,7 +19,7 @@ def poise(*words: str | Path, **extra: str) -> subprocess.CompletedProcess[str]:
     """Runs the command as a user would, 80 columns wide and without colour."""
     clean = {key: value for key, value in os.environ.items() if key != "FORCE_COLOR"}
     return subprocess.run(
-        [sys.executable, "-m", "poise.cli", *map(str, words)],
+        [sys.executable, "-m", "poise", *map(str, words)],
         capture_output=True,
         text=True,
         env=clean | {"COLUMNS": "80", "NO_COLOR": "1"} | extra,
@@ -143,6 +143,25 @@ def test_a_format_can_be_forced(healthy: Path) -> None:
     assert "csv" in wrong.stderr
 
 
+def test_help_lists_the_formats() -> None:
+    """The list in `--help` is the readers' own."""
+    from poise.cli import FORMATS
+    from poise.read.sniff import FORMATS as READERS
+
+    assert set(FORMATS.split()) == set(READERS)
+    assert "trainer-state" in poise("diagnose", "-h", COLUMNS="200").stdout
+
+
+def test_the_choice_in_a_folder_is_said(tmp_path: Path) -> None:
+    """With several logs in a folder, the report begins with which one was read."""
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "metrics.csv").write_text(HEALTHY)
+    text = " ".join(poise("diagnose", tmp_path).stdout.split())
+    assert "remark: read from one/metrics.csv in this directory" in text
+    assert "passed over: two/metrics.csv" in text
+
+
 def png() -> bytes:
     """A valid picture of one pixel."""
     return b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR" + zlib.compress(b"\0" * 40)
@@ -203,6 +222,6 @@ def test_a_folder_without_logs(tmp_path: Path) -> None:
 
 def test_a_closed_pipe_is_quiet(broken: Path) -> None:
     """`poise ... | head` ends without a complaint."""
-    command = f"{sys.executable} -m poise.cli diagnose {broken} | head -n 1"
+    command = f"{sys.executable} -m poise diagnose {broken} | head -n 1"
     done = subprocess.run(command, shell=True, capture_output=True, text=True, timeout=60)
     assert done.stderr == ""

@@ -31,7 +31,11 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+FORMATS = "poise csv jsonl trainer-state tfevents wandb wandb-summary text"
+"""What `--format` takes; spelt out because asking the readers would cost their import."""
 
 
 class FailOn(StrEnum):
@@ -48,7 +52,9 @@ LogPath = Annotated[
 ]
 AsFormat = Annotated[
     str | None,
-    typer.Option("--format", metavar="F", help="Read as this format instead of recognising it."),
+    typer.Option(
+        "--format", metavar="F", help=f"Read as this format, not as recognised: {FORMATS}."
+    ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
@@ -70,7 +76,10 @@ def _options(
 
 @contextmanager
 def _progress(label: str) -> Generator[Callable[[float], None]]:
-    """A callback for the share done; draws a bar on standard error once `PATIENCE_S` is over."""
+    """A callback for the share done; draws a bar on standard error once `PATIENCE_S` is over.
+
+    As long as the share is unknown (one large file), the bar pulses.
+    """
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
@@ -82,12 +91,12 @@ def _progress(label: str) -> Generator[Callable[[float], None]]:
         console=Console(stderr=True),
         transient=True,
     )
-    task = bar.add_task(label, total=1.0)
+    task = bar.add_task(label, total=None)
     timer = threading.Timer(PATIENCE_S, bar.start)
     timer.daemon = True
     timer.start()
     try:
-        yield lambda share: bar.update(task, completed=share)
+        yield lambda share: bar.update(task, total=1.0 if share > 0 else None, completed=share)
     finally:
         timer.cancel()
         if bar.live.is_started:
@@ -115,7 +124,6 @@ def _write_html(diagnosis: "Diagnosis", target: Path) -> None:
             "give --html a file in a folder that exists and can be written"
         )
         raise ReportError(message) from error
-    typer.echo(f"report: {target}", err=True)
 
 
 @app.command()
@@ -137,6 +145,9 @@ def diagnose(
 
     with _progress(f"reading {path.name}") as progress:
         diagnosis = examine(read_run(path, format=as_format, progress=progress))
+    if html is not None:
+        # Written before anything is printed: a closed pipe (`| head`) must not lose it.
+        _write_html(diagnosis, html)
     if as_json:
         from poise.report.json import diagnosis_to_json
 
@@ -148,7 +159,7 @@ def diagnose(
 
         render(diagnosis, Console())
     if html is not None:
-        _write_html(diagnosis, html)
+        typer.echo(f"report: {html}", err=True)
     worst = diagnosis.worst
     if (
         fail_on is not FailOn.NEVER

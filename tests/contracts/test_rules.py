@@ -89,6 +89,7 @@ def assert_complete(finding: Finding, rule: Rule) -> None:
     assert all((finding.summary, finding.cause, finding.action, finding.verify))
     assert finding.steps[0] <= finding.steps[1]
     assert "\n" not in finding.summary
+    assert all(re.search(r"\d", one.text) for one in finding.evidence if one.series)
 
 
 def test_every_need_can_be_checked() -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from poise.doctor import Evidence, Fault, Finding, Need, Severity, diagnose
 from poise.doctor.case import Case
+from poise.doctor.diagnose import _linked
 from tests.contracts.test_rules import run_of
 
 BASE = Finding(
@@ -74,3 +75,18 @@ def test_plain_text_names_the_finding_and_the_action() -> None:
     """Printing a diagnosis shows severity, fault, rule, summary and action."""
     text = str(diagnose(RUN, rules=[Made((BASE,))]))
     assert "WARNING stuck [made]: a does not move\n  do: nothing" in text
+
+
+def test_a_fault_of_one_term_does_not_explain_another_term() -> None:
+    """A starved term explains its own plateau only, and a note never explains a warning."""
+
+    def made(rule: str, fault: Fault, term: str) -> Finding:
+        return replace(BASE, rule=rule, fault=fault, terms=(term,), caused_by=("cause",))
+
+    cause = made("cause", Fault.STARVATION, "a")
+    own = made("own", Fault.STUCK, "a")
+    other = made("other", Fault.STUCK, "b")
+    linked = _linked([cause, own, other], run_of({"a": [1.0], "b": [1.0]}))
+    assert [one.caused_by for one in linked] == [(), ("cause",), ()]
+    mild = replace(cause, severity=Severity.NOTE)
+    assert _linked([mild, own], run_of({"a": [1.0]}))[1].caused_by == ()

@@ -12,8 +12,9 @@ from poise.doctor.rule import Rule
 from poise.doctor.rules.collapse import StatisticCollapse, UncertaintyCollapse
 from poise.doctor.rules.conflict import RisesWhileOthersFall
 from poise.doctor.rules.dominance import ValueDominance
-from poise.doctor.rules.explosion import GradientGrowth, LateDegradation, OutOfScale, Spike
+from poise.doctor.rules.explosion import GradientGrowth, LateDegradation, Spike
 from poise.doctor.rules.jump import TermJump, TermSwitches, TotalJump
+from poise.doctor.rules.out_of_scale import OutOfScale
 from poise.doctor.rules.scale_with_length import ScalesWithLength
 from poise.doctor.rules.starvation import ValueStarvation
 from poise.doctor.rules.stuck import LongPlateau, Plateau, StuckAtLogK

@@ -166,3 +166,33 @@ def test_a_header_longer_than_the_head_of_the_file(tmp_path: Path) -> None:
     run = _run(tmp_path, f"{header}\n" + "".join(f"{n},2{',0.5' * 3_000}\n" for n in range(3)))
     assert len(run.train.series) == 3_002
     assert run.train.series[names[-1]].values.tolist() == [0.5, 0.5, 0.5]
+
+
+def test_decimal_commas_between_semicolons(tmp_path: Path) -> None:
+    """A table as European spreadsheets write it is read, and the reader says so once."""
+    path = tmp_path / "log.csv"
+    path.write_text("epoch;loss;kl\n" + "".join(f"{i};2,{i}5;0,0{i}\n" for i in range(4)))
+    run = read_run(path)
+    assert run.train.series["loss"].values.tolist() == [2.05, 2.15, 2.25, 2.35]
+    assert [one for one in run.remarks if "decimal commas" in one] == [
+        "numbers have decimal commas and are read as such"
+    ]
+
+
+def test_a_file_that_ends_within_a_number(tmp_path: Path) -> None:
+    """Fewer decimals than ever before and no line end: the last number may be cut."""
+    path = tmp_path / "log.csv"
+    sound = "step,loss\n" + "".join(f"{i},{i}.1250\n" for i in range(5))
+    for cut, said in ((3, True), (1, False), (0, False)):
+        path.write_text(sound[: len(sound) - cut])
+        assert any("middle of a number" in one for one in read_run(path).remarks) is said
+
+
+@pytest.mark.parametrize("columns", ["epoch,loss", "loss,kl"])
+def test_an_index_without_a_name_counts_rows(tmp_path: Path, columns: str) -> None:
+    """The first column of a table that pandas wrote is no quantity, and no better than an epoch."""
+    path = tmp_path / "log.csv"
+    path.write_text(f",{columns}\n" + "".join(f"{i},{i + 3},0.{i}\n" for i in range(4)))
+    run = read_run(path)
+    assert run.train.step_name == columns.split(",")[0].replace("loss", "row")
+    assert not list(run.train.of_kind(Kind.STATISTIC))

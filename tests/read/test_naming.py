@@ -228,3 +228,12 @@ def test_declared_kinds_are_final() -> None:
     assert {label: (found[label].kind, found[label].of) for label in kinds} == kinds
     assert found["test_loss"].base == "test_loss"
     assert found["loss"].kind is Kind.TERM
+
+
+def test_symbols_are_losses_in_company() -> None:
+    """Several names `L_...` are losses as papers write them; one alone may be anything."""
+    found = classify(["step", "L_total", "L_rec", "val/L_rec", "acc"])
+    assert [one.kind.value for one in found.values()] == [
+        "position", "total", "term", "term", "statistic",
+    ]  # fmt: skip
+    assert classify(["loss", "L_max"])["L_max"].kind is Kind.STATISTIC

@@ -6,6 +6,7 @@ from functools import cached_property
 import numpy as np
 
 from poise.doctor.trace import Stretch, stretches
+from poise.read.weights.normaliser import Normaliser, normaliser_of
 from poise.run import Composition, Floats, Kind, Run, Series, Table
 
 
@@ -43,6 +44,14 @@ class Case:
     def stretches(self) -> tuple[Stretch, ...]:
         """The uninterrupted stretches of the training table, the longest first."""
         return stretches(self.train)
+
+    @cached_property
+    def normaliser(self) -> Normaliser | None:
+        """What divides every term of the main total by its own running mean, if anything does."""
+        found = self.composition
+        if found is None or found.exact or found.total not in self.train.series:
+            return None
+        return normaliser_of(self.train, found.total, [one.name for one in self.terms])
 
     def role(self, term: str) -> str | None:
         """Declared role of a term; None if the run declares none (every foreign log)."""

@@ -40,18 +40,38 @@ CAUSE_FIRST: tuple[Fault, ...] = (
 """Findings of one severity stand in this order: what can cause others comes before what it causes.
 Structural faults first, then bookkeeping, scale, balance, symptoms, and the log itself."""
 
+LOCAL = frozenset((Fault.STARVATION, Fault.NO_EFFECT, Fault.STUCK, Fault.SATURATION, Fault.JUMP))
+"""Faults that explain others in the same terms (and in a total) only."""
+
 
 def _rank(finding: Finding) -> tuple[int, int, int]:
     return (finding.severity.rank, CAUSE_FIRST.index(finding.fault), finding.steps[0])
 
 
-def _linked(findings: Sequence[Finding]) -> list[Finding]:
-    """The findings with only those causes that were themselves found."""
-    seen = {one.rule for one in findings}
+def _linked(findings: Sequence[Finding], run: Run) -> list[Finding]:
+    """The findings with only those causes that were found and concern them."""
+    totals = {one.total for one in run.compositions}
     return [
-        replace(one, caused_by=tuple(name for name in one.caused_by if name in seen - {one.rule}))
+        replace(
+            one,
+            caused_by=tuple(
+                name
+                for name in one.caused_by
+                if name != one.rule
+                and any(_explains(cause, one, totals) for cause in findings if cause.rule == name)
+            ),
+        )
         for one in findings
     ]
+
+
+def _explains(cause: Finding, finding: Finding, totals: set[str]) -> bool:
+    """True unless the cause is milder, or a fault of single terms other than the finding's."""
+    if cause.severity.rank > finding.severity.rank:
+        return False
+    if cause.fault not in LOCAL or not finding.terms or totals & {*finding.terms}:
+        return True
+    return bool({*cause.terms} & {*finding.terms})
 
 
 def diagnose(
@@ -94,7 +114,7 @@ def diagnose(
             passed.append(rule.name)
     return Diagnosis(
         run=run,
-        findings=tuple(sorted(_linked(findings), key=_rank)),
+        findings=tuple(sorted(_linked(findings, run), key=_rank)),
         not_checked=tuple(not_checked),
         passed=tuple(passed),
     )

@@ -20,9 +20,12 @@ _REGULARISER = frozenset(
     (
         *("kl", "kld", "reg", "regularizer", "regulariser", "regularization", "penalty", "prior"),
         *("commit", "commitment", "vq", "wd", "decay", "zloss", "balance", "balancing", "load"),
-        *("router", "ortho", "tv", "sparsity", "smoothness", "decorr", "mmd", "pen"),
+        *("router", "ortho", "tv", "sparsity", "smoothness", "decorr", "mmd", "pen", "moe"),
+        *("expert", "experts", "gating"),
     )
 )
+_PENALTY_ALONE = frozenset(("l2", "aux", "auxiliary"))
+"""Words that mean a penalty or a balancing term if the name says nothing else (`l2_loss`)."""
 _REINFORCEMENT = frozenset(
     (
         *("actor", "critic", "policy", "value", "vf", "pf", "pg", "qf", "q", "qf1", "qf2", "td"),
@@ -48,14 +51,16 @@ def words(name: str) -> tuple[str, ...]:
 def family(name: str) -> str:
     """The name without numbers: the copies of one term at several layers or ports share it.
 
-    A number inside a word (`l1`) stays, one at the end of a longer word (`port2`) goes. Names that
+    A number inside a word (`l1`) stays, one at the end of a longer word (`port2`) or of a part
+    before a dot or slash (`s1.loss_cls`) goes. Names that
     say nothing else (`loss_0`, `task1_loss`) are different terms and keep their numbers.
 
     Example:
-        >>> family("loss_dice_3"), family("loss_dice"), family("port2_loss"), family("l1_loss")
-        ('loss_dice', 'loss_dice', 'port_loss', 'l1_loss')
+        >>> family("loss_dice_3"), family("s2.loss_cls"), family("port2_loss"), family("l1_loss")
+        ('loss_dice', 's.loss_cls', 'port_loss', 'l1_loss')
     """
-    bare = re.sub(r"(?<=[A-Za-z]{2})\d+(?=[^A-Za-z0-9]|$)", "", name)
+    bare = re.sub(r"(?<=[A-Za-z])\d+(?=[./])", "", name)
+    bare = re.sub(r"(?<=[A-Za-z]{2})\d+(?=[^A-Za-z0-9]|$)", "", bare)
     bare = re.sub(r"(^|[^A-Za-z0-9])\d+(?=[^A-Za-z0-9]|$)", "", bare)
     said = {one for one in words(bare) if not one.isdigit()}
     return name if said <= _GENERIC else bare.strip("_./- ")
@@ -72,13 +77,18 @@ def role_hint(name: str) -> str | None:
     pairs = {a + b for a, b in pairwise(found)}
     spoken = set(found) | pairs
     plain = " ".join(one for one in found if not one.isdigit())
-    if plain in _BONUS or spoken & _REGULARISER:
+    if plain in _BONUS or spoken & _REGULARISER or _penalty_alone(name):
         return "regulariser"
     if spoken & _REINFORCEMENT:
         return "reinforcement"
     if spoken & _ADVERSARY and not spoken & _RECONSTRUCTION:
         return "adversary"
     return None
+
+
+def _penalty_alone(name: str) -> bool:
+    said = set(re.findall(r"[a-z]+2?", name.lower())) - _GENERIC
+    return bool(said) and said <= _PENALTY_ALONE
 
 
 def role_of(case: Case, name: str) -> str:

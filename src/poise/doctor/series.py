@@ -1,5 +1,6 @@
 """What rules ask of one series: where it stands, how finely it is printed, where it holds still."""
 
+import re
 from collections.abc import Iterator, Mapping
 
 import numpy as np
@@ -12,6 +13,9 @@ SAMPLE = 2048
 
 EXACT = 2.0**53
 """From here on every double is a whole number, so that its decimals say nothing."""
+
+BLOCKS_FROM = 64
+"""Values from which block medians stand for them where something is said to have moved."""
 
 DECIMALS = 9
 """Fixed decimals up to here are taken for a printing format; more are taken for full precision."""
@@ -152,11 +156,11 @@ def roughness(values: Floats) -> float:
         return float(np.median(np.abs(np.diff(values))))
 
 
-def ends(values: Floats, share: float = 0.25) -> tuple[float, float]:
+def first_and_last(values: Floats, share: float = 0.25) -> tuple[float, float]:
     """Medians over the first and the last part of some values, each at least one value.
 
     Example:
-        >>> ends(np.array([4.0, 4.0, 2.0, 1.0]))
+        >>> first_and_last(np.array([4.0, 4.0, 2.0, 1.0]))
         (4.0, 1.0)
     """
     if not len(values):
@@ -166,22 +170,28 @@ def ends(values: Floats, share: float = 0.25) -> tuple[float, float]:
 
 
 def moved(values: Floats) -> bool:
-    """True if the first and the last quarter differ by more than the noise in them.
+    """True if the beginning and the end differ by more than the noise in them.
 
-    The difference of the medians must exceed three standard errors, taken from the change of one
-    value to the next, so that a slow drift counts and a fluctuation does not.
+    The difference of the medians of the first and last quarter must exceed three standard errors,
+    taken from the change of one value to the next, so that a slow drift counts and a fluctuation
+    does not. From 64 values on, medians of 16 blocks are compared, so that noise which is
+    correlated over a few records does not count either; then a first block that lies five standard
+    deviations away from the later ones counts too: most losses fall at once or not at all.
     """
     good = finite(values)
     if len(good) < 8:
         return False
-    first, last = ends(good)
+    if len(good) >= BLOCKS_FROM:
+        good = np.array([np.median(part) for part in np.array_split(good, 16)])
+    first, last = first_and_last(good)
     noise = 1.05 * roughness(good)  # the median of |a - b| is 0.954 sigma for two normal values
-    return abs(last - first) > 3 * 1.25 * noise * np.sqrt(8 / len(good))
+    early = len(values) >= BLOCKS_FROM and abs(good[0] - np.median(good[1:])) > 5 * noise
+    return bool(early) or abs(last - first) > 3 * 1.25 * noise * np.sqrt(8 / len(good))
 
 
 def falls(values: Floats) -> bool:
     """True if the values have `moved` downward."""
-    first, last = ends(finite(values))
+    first, last = first_and_last(finite(values))
     return last < first and moved(values)
 
 
@@ -204,3 +214,14 @@ def number(value: float) -> str:
         ('0.1235', '12', '5.3e+09')
     """
     return f"{value:.4g}"
+
+
+def python_name(label: str) -> str:
+    """A name that Python accepts, for lines that a reader is to run.
+
+    Example:
+        >>> python_name("train/loss.ce"), python_name("ctc loss")
+        ('loss_ce', 'ctc_loss')
+    """
+    bare = re.sub(r"\W+", "_", label.rpartition("/")[2]).strip("_")
+    return bare if bare.isidentifier() else f"loss_{bare}"

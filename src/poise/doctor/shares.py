@@ -66,10 +66,12 @@ def known_weight(case: Case, name: str) -> float | None:
 
 
 def value_shares(case: Case, stretch: Stretch) -> Shares | None:
-    """Value shares of the terms of one stretch; None if fewer than two of them are ever non-zero.
+    """Value shares of the terms of one stretch; None where shares of value mean nothing.
 
-    A term that a block does not mention has share 0 there. Logged weights are used block by block,
-    else declared or fitted ones, else 1.
+    That is where fewer than two terms are ever non-zero, and where each term is divided by its own
+    running mean, so that all weighted values are alike by construction. A term that a block does
+    not mention has share 0 there. Logged weights are used block by block, else declared or fitted
+    ones, else 1.
     """
     used = [
         (one, weight, known)
@@ -77,7 +79,7 @@ def value_shares(case: Case, stretch: Stretch) -> Shares | None:
         for weight, known in [_weight(case, stretch, one)]
         if not one.zero and np.any(weight != 0)
     ]
-    if len(used) < 2:
+    if len(used) < 2 or case.normaliser is not None:
         return None
     number = np.unique(np.concatenate([one.number for one, _, _ in used]))
     table = np.zeros((len(number), len(used)))

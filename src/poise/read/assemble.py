@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from poise.errors import ReadError
-from poise.read.compose import compose
 from poise.read.frame import Parsed
 from poise.read.tables import Built, tables_of
+from poise.read.weights.compose import compose
 from poise.run import Kind, Run, Table
 
 

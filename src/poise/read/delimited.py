@@ -12,12 +12,13 @@ from poise.errors import ReadError
 from poise.read.frame import Column, Frame, Parsed
 from poise.read.gather import MAX_COLUMNS, to_number
 from poise.read.source import Source, decode
-from poise.run import Event, Floats, Ints
+from poise.run import Event, Ints
 
 NAME = "csv"
 
 _BLANKS = re.compile(r"[ \t]+")
 _WIDE = re.compile(r" {2,}|\t+")
+_COMMA = re.compile(r"[-+]?\d+,\d+(?:[eE][-+]?\d+)?")
 _PAIR = re.compile(r"[:=]\s*[-+.\d]")
 _EMPTY = frozenset({"", "-", "none", "null", "n/a", "na"})
 
@@ -121,6 +122,8 @@ def _fits(names: tuple[str, ...], rows: list[list[str]], separator: str) -> bool
     words = [one for one in names if one and to_number(one) is None]
     if names[:1] and names[0].startswith("{"):
         return False
+    if any("." in one and to_number(one) is not None for one in names):
+        return False
     if len(names) > MAX_COLUMNS and separator != " ":
         return True
     if len(words) < max(1, len(names) // 2) or (len(names) < 2 and not _one_word(names)):
@@ -141,7 +144,7 @@ def _is_row(cells: list[str], width: int, *, exact: bool) -> bool:
     if (exact and len(cells) != width) or abs(len(cells) - width) > 1:
         return False
     filled = [one for one in cells if one.strip().lower() not in _EMPTY]
-    numbers = sum(to_number(one) is not None for one in filled)
+    numbers = sum(_to_number(one.strip()) is not None for one in filled)
     return numbers > 0 and (1 if exact else 2) * numbers >= len(filled)
 
 
@@ -182,11 +185,14 @@ def _parse(body: bytes, layout: _Layout, source: Source, remarks: list[str]) -> 
 
 def _without_stump(body: str, layout: _Layout, remarks: list[str]) -> str:
     """A last line that ends before the columns that the others have was cut off in writing."""
-    lines = body[-(1 << 20) :].rstrip("\n").rsplit("\n", 2)
+    lines = body[-(1 << 20) :].rstrip("\n").rsplit("\n", 20)
     if len(lines) < 3 or body.endswith("\n"):
         return body
     separator = "\t" if layout.separator == " " else layout.separator
     if lines[-1].count(separator) >= lines[-2].count(separator):
+        decimals = [len(one.rsplit(separator, 1)[-1].partition(".")[2].strip()) for one in lines]
+        if decimals[-1] < min(decimals[1:-1]):
+            remarks.append("the file ends without a line end, maybe in the middle of a number")
         return body
     remarks.append("the last line is cut off and is left out")
     return body[: -len(lines[-1])]
@@ -214,34 +220,41 @@ def _frame(
     every = np.arange(len(table))
     columns: dict[str, Column] = {}
     shared: dict[bytes, Ints] = {}
-    for index, label in enumerate(layout.names):
-        numbers = _numbers(table[:, index], label, remarks)
-        if numbers is None:
+    trimmed = table.select(pl.all().str.strip_chars(' \t"').str.strip_suffix("%"))
+    numbers = trimmed.select(pl.all().cast(pl.Float64, strict=False))
+    empty = trimmed.select((pl.all().is_null() | pl.all().str.to_lowercase().is_in(_EMPTY)).sum())
+    lacking = zip(numbers.null_count().row(0), empty.row(0), strict=True)
+    for index, (label, (lost, blank)) in enumerate(zip(layout.names, lacking, strict=True)):
+        column = numbers[:, index]
+        if lost > blank:
+            column = _spelled(trimmed[:, index], column, label, remarks)
+        rows = every if not lost else column.is_not_null().arg_true().to_numpy().astype(np.int64)
+        if not len(rows):
             continue
-        name = label or f"column {index + 1}"
+        name = label or ("Unnamed: 0" if not index else f"column {index + 1}")
         if name in columns:
             name = f"{name} ({index + 1})"
-        rows, values = numbers
-        rows = every if len(rows) == len(every) else shared.setdefault(rows.tobytes(), rows)
-        columns[name] = Column(rows=rows, values=values)
+        if rows is not every:
+            rows = every if len(rows) == len(every) else shared.setdefault(rows.tobytes(), rows)
+        columns[name] = Column(rows=rows, values=column.drop_nulls().to_numpy())
     return Frame(size=len(table), columns=columns, events=events)
 
 
-def _numbers(cells: pl.Series, label: str, remarks: list[str]) -> tuple[Ints, Floats] | None:
-    """Rows and values of the cells that are numbers; None if there are none."""
-    trimmed = cells.str.strip_chars(' \t"').str.strip_suffix("%")
-    cast = trimmed.cast(pl.Float64, strict=False)
-    filled = trimmed.is_not_null() & ~trimmed.str.to_lowercase().is_in(list(_EMPTY))
-    failed = filled & cast.is_null()
-    if failed.any():
-        at = failed.arg_true()
-        # polars knows fewer spellings of NaN and infinity than Python
-        again = [to_number(one) for one in trimmed.gather(at).to_list()]
-        cast = cast.scatter(at, pl.Series(again, dtype=pl.Float64))
-        lost = sum(one is None for one in again)
-        if lost and lost < int(filled.sum()):
-            remarks.append(f"{label!r}: {lost} of the cells hold no number and are left out")
-    rows = cast.is_not_null().arg_true().to_numpy().astype(np.int64)
-    if not len(rows):
-        return None
-    return rows, cast.drop_nulls().to_numpy().astype(np.float64)
+def _spelled(cells: pl.Series, cast: pl.Series, label: str, remarks: list[str]) -> pl.Series:
+    """The numbers of a column with those that polars does not know as such."""
+    at = (cast.is_null() & cells.is_not_null()).arg_true()
+    texts = cells.gather(at).to_list()
+    found = [_to_number(one) for one in texts]
+    filled = sum(one.lower() not in _EMPTY for one in texts)
+    known = sum(one is not None for one in found)
+    if known < filled and (known or cast.null_count() < len(cast)):
+        lost = filled - known
+        remarks.append(f"{label!r}: {lost} of the cells hold no number and are left out")
+    if any(one is not None and "," in text for text, one in zip(texts, found, strict=True)):
+        said = "numbers have decimal commas and are read as such"
+        remarks += [] if said in remarks else [said]
+    return cast.scatter(at, pl.Series(found, dtype=pl.Float64))
+
+
+def _to_number(cell: str) -> float | None:
+    return to_number(cell.replace(",", ".") if _COMMA.fullmatch(cell) else cell)

@@ -11,6 +11,7 @@ from poise.read.frame import Parsed
 from poise.read.gather import Gather, to_number
 from poise.read.naming import is_position
 from poise.read.source import Source
+from poise.read.words import SPLITS
 
 NAME = "jsonl"
 
@@ -19,16 +20,6 @@ Record: TypeAlias = Mapping[str, Json]
 
 _BLOCK = 1 << 22
 _MODE_KEYS = ("mode", "split", "phase", "stage")
-_MODES = {
-    "val": "val",
-    "valid": "val",
-    "validation": "val",
-    "dev": "val",
-    "test": "test",
-    "testing": "test",
-    "eval": "eval",
-    "evaluation": "eval",
-}
 
 
 def matches(source: Source) -> bool:
@@ -118,9 +109,9 @@ def _labelled(record: dict[str, Json]) -> Record:
     for key in _MODE_KEYS:
         label = record.get(key)
         if isinstance(label, str):
-            split = _MODES.get(label.strip().lower())
+            split = SPLITS.get(label.strip().lower(), "train")
             del record[key]
-            if split is None:
+            if split == "train":
                 return record
             return {
                 name if is_position(name) else f"{split}/{name}": value

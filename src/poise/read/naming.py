@@ -1,6 +1,6 @@
 """What the names of a log mean: split, granularity, and what kind of quantity a column is.
 
-Names alone decide here; what arithmetic can tell is left to `poise.read.compose`.
+Names alone decide here; what arithmetic can tell is left to `poise.read.weights.compose`.
 """
 
 import re
@@ -18,6 +18,7 @@ _CAMEL = re.compile(rf"((?i:{_SPLIT}))(?=[A-Z][A-Za-z])")
 _SUFFIX = re.compile(rf"(?<=\S){_SEPARATORS}({_SPLIT})$", re.IGNORECASE)
 _GRAIN = re.compile(r"(?<=[^\s_/.\-])[_/.\-](step|epoch)$")
 _VALUE = re.compile(r"(?<=loss)[ _]value$", re.IGNORECASE)
+_SYMBOL = re.compile(r"[Ll]_[A-Za-z]")
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[^\W\d_]+|\d+")
 _PIECE = re.compile(r"[^\W_]+")
 
@@ -67,7 +68,10 @@ def classify(
         'cls_loss'
     """
     known = set(labels)
+    symbols = sum(bool(_SYMBOL.match(label)) for label in labels) > 1
     found = {label: _first(label, known, split) for label in labels}
+    if symbols:
+        found |= {one: _symbol(found[one]) for one in labels if _SYMBOL.match(found[one].base)}
     told = dict.fromkeys(terms, (Kind.TERM, None)) | dict(kinds or {})
     declared = {
         label: Name(label, None, label, None, kind, of)
@@ -168,6 +172,11 @@ def _first(label: str, known: set[str], given: str | None) -> Name:
     if label.endswith("_unscaled") or _is_average_of(label, known):
         kind = Kind.STATISTIC
     return Name(label, split, base, grain, kind)
+
+
+def _symbol(name: Name) -> Name:
+    """`L_rec` stands for `loss_rec` where several names are written so."""
+    return replace(name, kind=_kind("loss" + name.base[1:]))
 
 
 def _is_average_of(label: str, known: set[str]) -> bool:

@@ -18,8 +18,7 @@ _RANKED = phrases("""
     current step|step num|n step|timesteps|timestep|nb steps|global iter|global iteration
     total iters|total iterations|iteration|iterations|iter|iters|cur iter|current iter|it|n iter
     niter|n updates|nupdates|update|updates|batch|batch idx|batch index|batch num|total frames
-    frames|consumed samples|episode|episodes|num episodes|episode num|round|i|idx|index|unnamed 0
-    row|line
+    frames|consumed samples|episode|episodes|num episodes|episode num|round|i|idx|index
 """)
 _EPOCHS = phrases(
     "epoch|epochs|ep|epoch num|num epoch|current epoch|cur epoch|total epochs|num epochs"

@@ -2,16 +2,17 @@
 
 import os
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol, cast
 
 from poise.errors import ReadError
 from poise.read import (
     delimited,
+    events,
     jsonl,
     record,
     text,
-    tfevents,
     trainer_state,
     wandb,
     wandb_summary,
@@ -56,7 +57,7 @@ class Reader(Protocol):
         ...
 
 
-BINARY: tuple[Reader, ...] = cast("tuple[Reader, ...]", (tfevents, wandb))
+BINARY: tuple[Reader, ...] = cast("tuple[Reader, ...]", (events, wandb))
 TEXTUAL: tuple[Reader, ...] = cast(
     "tuple[Reader, ...]",
     (record, trainer_state, wandb_summary, jsonl, delimited, text),
@@ -152,7 +153,7 @@ def _read_directory(path: Path, forced: Reader | None, told: Progress) -> Run:
         groups = _event_groups(sources)
         for folder in sorted(groups, key=lambda one: _bytes(groups[one]), reverse=True):
             try:
-                run = assemble(folder, tfevents.read_many(groups[folder]))
+                run = assemble(folder, events.read_many(groups[folder]))
             except ReadError:
                 continue
             return _said(run, path, _beside(path, sources, folder), cut)
@@ -199,8 +200,8 @@ def _readable(files: Sequence[Path]) -> Iterator[tuple[Reader, Source]]:
 def _event_groups(sources: Sequence[tuple[Reader, Source]]) -> dict[Path, list[Source]]:
     groups: dict[Path, list[Source]] = {}
     for reader, source in sources:
-        if reader.NAME == tfevents.NAME:
-            groups.setdefault(tfevents.run_root(source), []).append(source)
+        if reader.NAME == events.NAME:
+            groups.setdefault(events.run_root(source), []).append(source)
     return groups
 
 
@@ -212,9 +213,9 @@ def _beside(path: Path, sources: Sequence[tuple[Reader, Source]], folder: Path) 
     """Logs that are passed over for the event files of one folder; any text may be no log."""
     others: dict[str, None] = {}
     for reader, source in sources:
-        if reader is text or (reader is tfevents and tfevents.run_root(source) == folder):
+        if reader is text or (reader is events and events.run_root(source) == folder):
             continue
-        file = tfevents.run_root(source) if reader is tfevents else source.path
+        file = events.run_root(source) if reader is events else source.path
         others[str(file.relative_to(path))] = None
     return list(others)
 
@@ -256,12 +257,4 @@ def _said(run: Run, path: Path, others: Sequence[str], cut: str = "") -> Run:
         more = f" and {len(others) - 5} more" if len(others) > 5 else ""
         said += f"; passed over: {', '.join(others[:5])}{more}"
     remarks = (said, cut) if cut else (said,)
-    return Run(
-        path=run.path,
-        format=run.format,
-        tables=run.tables,
-        events=run.events,
-        compositions=run.compositions,
-        declared=run.declared,
-        remarks=(*remarks, *run.remarks),
-    )
+    return replace(run, remarks=(*remarks, *run.remarks))

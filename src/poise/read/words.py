@@ -68,7 +68,7 @@ BARE_TOTALS = (
 )
 """Names that are a total as a whole."""
 
-AVERAGES = ("avg", "mean", "running", "ema", "smooth", "smoothed", "average")
+AVERAGES = ("avg", "avr", "mean", "running", "ema", "smooth", "smoothed", "average")
 """Beside a quantity of the same name without this word: its running mean."""
 
 PURE = bag("""

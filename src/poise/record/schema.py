@@ -25,7 +25,6 @@ MAX_STEP = 2**53
 Record: TypeAlias = dict[str, object]
 """One decoded line."""
 
-KINDS = frozenset({"header", "step", "eval", "probe", "event"})
 SCALARS = ("step", "wall_s", "total", "grad_norm")
 """Keys of `step` and `eval` records that hold one number."""
 MAPS = ("terms", "weights", "counts", "log")

@@ -25,6 +25,8 @@ COLOURS = {
 GOOD = Style(color="green", bold=True)
 EVIDENCE = 3
 """Facts shown per finding; the JSON has all of them."""
+REMARKS = 3
+"""Remarks of the reader shown above the findings; `poise read` and the JSON have all of them."""
 
 
 def render(diagnosis: Diagnosis, console: Console) -> None:
@@ -35,6 +37,8 @@ def render(diagnosis: Diagnosis, console: Console) -> None:
     """
     page = Page(console)
     header(diagnosis.run, page)
+    for remark in diagnosis.run.remarks[:REMARKS]:
+        page.line(("remark: ", BOLD), plain.plain(remark), hang=8)
     page.blank()
     _verdict(diagnosis, page)
     for group in grouped(diagnosis.findings):
@@ -45,10 +49,13 @@ def render(diagnosis: Diagnosis, console: Console) -> None:
 
 
 def _verdict(diagnosis: Diagnosis, page: Page) -> None:
+    ran, idle = len(diagnosis.passed), len(diagnosis.not_checked)
     if not diagnosis.findings:
-        if diagnosis.passed:
-            said = f"No fault found by {plain.count(len(diagnosis.passed), 'rule')}."
-            page.line(("healthy: ", GOOD), said)
+        if ran > idle:
+            page.line(("healthy: ", GOOD), f"No fault found by {plain.count(ran, 'rule')}.")
+        elif ran:
+            said = f"{plain.count(ran, 'rule')} ran, {idle} lack their data."
+            page.line(("no fault found, but little could be checked: ", BOLD), said)
         else:
             page.line(("not diagnosed: ", BOLD), "no rule could run on this log.")
         return
@@ -61,7 +68,7 @@ def _verdict(diagnosis: Diagnosis, page: Page) -> None:
     for index, one in enumerate(counts):
         parts += [", "] if index else []
         parts.append(one)
-    if diagnosis.worst is Severity.NOTE and diagnosis.passed:
+    if diagnosis.worst is Severity.NOTE and ran > idle:
         page.line(("healthy: ", GOOD), "nothing worse than ", *parts)
     else:
         page.line(*parts)

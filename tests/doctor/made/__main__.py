@@ -1,6 +1,6 @@
 """Recall for every seeded fault and false alarms for every healthy look-alike.
 
-    python -m tests.doctor.made [SEEDS] [NAME ...]
+python -m tests.doctor.made [SEEDS] [NAME ...]
 """
 
 import sys
@@ -10,9 +10,15 @@ from pathlib import Path
 
 from poise.doctor import Severity
 from tests.doctor.made.faults import FAULTS
+from tests.doctor.made.fields import FIELDS
 from tests.doctor.made.judge import alarms, named
 from tests.doctor.made.log import examine
 from tests.doctor.made.lookalikes import HEALTHY
+
+
+def say(*words: str) -> None:
+    """One line of the report."""
+    sys.stdout.write(" ".join(words) + "\n")
 
 
 def main(seeds: int, only: set[str]) -> None:
@@ -31,18 +37,20 @@ def main(seeds: int, only: set[str]) -> None:
             for one in each.findings
             if one.severity is not Severity.NOTE or only
         )
-        print(f"{good:3}/{seeds} {name:22}", *(f"{k}*{v}" for k, v in besides.most_common(7)))
-    for name, made in HEALTHY.items():
+        say(f"{good:3}/{seeds} {name:22}", *(f"{k}*{v}" for k, v in besides.most_common(7)))
+    for name, made in {**HEALTHY, **FIELDS}.items():
         if only and name not in only:
             continue
-        found = [(seed, one) for seed in range(seeds) for one in alarms(examine(made, seed, folder))]
+        found = [
+            (seed, one) for seed in range(seeds) for one in alarms(examine(made, seed, folder))
+        ]
         wrong = len({seed for seed, _ in found})
         false, healthy = false + wrong, healthy + seeds
         if found:
-            print(f"  ALARM {wrong}/{seeds} {name}")
+            say(f"  ALARM {wrong}/{seeds} {name}")
             for seed, one in found[:3]:
-                print(f"      seed {seed} {one.severity} {one.rule}: {one.summary}")
-    print(f"recall {hits}/{runs}; healthy runs with an alarm {false}/{healthy}")
+                say(f"      seed {seed} {one.severity} {one.rule}: {one.summary}")
+    say(f"recall {hits}/{runs}; healthy runs with an alarm {false}/{healthy}")
 
 
 if __name__ == "__main__":

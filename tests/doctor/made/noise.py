@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from poise.run import Floats
+from poise.run import Floats, Ints
 
 LENGTHS = (120, 300, 1000, 4000)
 
@@ -55,6 +55,6 @@ class Maker:
         down = 0.5 * (1 + np.cos(np.pi * (self.at - warm) / max(1, self.n - 1 - warm)))
         return peak * np.where(self.at < warm, self.at / warm, down)
 
-    def evals(self, count: int = 12) -> Floats:
+    def evals(self, count: int = 12) -> Ints:
         """Record numbers of some evaluations, shape (count,)."""
         return np.linspace(0, self.n - 1, count + 1)[1:].astype(np.int64)

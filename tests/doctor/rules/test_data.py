@@ -1,9 +1,10 @@
 """What counts and absences say about the data."""
 
 import numpy as np
+import pytest
 
 from poise.doctor.finding import Severity
-from poise.doctor.rules.data import CountZero, TermSparse
+from poise.doctor.rules.data import CountZero, DivergenceNegative, TermSparse
 from tests.doctor.build import make_run
 from tests.doctor.healthy import HEALTHY, N, decay
 from tests.doctor.rules_of import found_by
@@ -37,3 +38,21 @@ def test_nothing_to_compare_with() -> None:
 def _mixture(rows: np.ndarray) -> dict[str, object]:
     where = np.sort(rows)
     return {"ce": decay(RNG, 7, 2), "rare": (where, decay(RNG, 3, 1)[where])}
+
+
+def test_a_divergence_that_stays_negative() -> None:
+    """Sampled and scored distributions differ."""
+    rng = np.random.default_rng(0)
+    kl = np.linspace(0, -5, 200) + 0.3 * rng.standard_normal(200)
+    run = make_run({"loss_a": np.linspace(2, 1, 200)}, statistics={"objective/kl": kl})
+    (one,) = found_by(DivergenceNegative(), run)
+    assert one.terms == ("objective/kl",)
+
+
+@pytest.mark.parametrize("name", ["kl", "approx_kl", "kl_coef"])
+def test_divergences_that_scatter_and_other_quantities_are_silent(name: str) -> None:
+    """An estimate around 0 is healthy; ratios of successive policies and factors are none."""
+    rng = np.random.default_rng(0)
+    kl = 0.02 * rng.standard_normal(200) - (0.5 if name != "kl" else 0)
+    run = make_run({"loss_a": np.linspace(2, 1, 200)}, statistics={name: kl})
+    assert not found_by(DivergenceNegative(), run)

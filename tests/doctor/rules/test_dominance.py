@@ -62,9 +62,13 @@ def test_a_majority_whose_companions_learn_is_silent() -> None:
     assert not found_by(ValueDominance(), make_run(terms))
 
 
-def test_a_dominant_term_that_stands_still_is_a_warning() -> None:
-    """A total of which 99.8% does not move says nothing about the rest."""
-    terms = {"wide_loss": decay(RNG, 11.03, 11.0), "thin_loss": decay(RNG, 0.03, 0.012)}
+def test_a_dominant_term_that_stays_at_a_guess_is_a_warning() -> None:
+    """A total of which 99.8% is ln 65536 says nothing about the rest."""
+    level = np.log(65536)
+    terms = {
+        "wide_loss": decay(RNG, level, level, noise=0.01),
+        "thin_loss": decay(RNG, 0.03, 0.012),
+    }
     (one,) = found_by(ValueDominance(), make_run(terms))
     assert (one.severity, one.terms) == (Severity.WARNING, ("wide_loss",))
 

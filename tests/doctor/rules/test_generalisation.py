@@ -3,7 +3,7 @@
 import numpy as np
 
 from poise.doctor.finding import Severity
-from poise.doctor.rules.generalisation import EvalRises
+from poise.doctor.rules.generalisation import EvalRises, EvalStandsStill
 from tests.doctor.build import make_run
 from tests.doctor.healthy import N, decay
 from tests.doctor.rules_of import found_by
@@ -46,3 +46,23 @@ def test_negative_losses_are_not_judged() -> None:
     """Negative losses have no ratios; they are left alone."""
     nll = decay(RNG, 3, 0.1) - 1
     assert not found_by(EvalRises(), make_run({"nll": nll}, evals={"nll": bowl() - 2}))
+
+
+def test_evaluation_that_never_improves_is_a_note() -> None:
+    """Training falls to a fifth, evaluation stays; an evaluation that follows is silent."""
+    rng = np.random.default_rng(0)
+    ce = decay(rng, 5, 1)
+    stays = {"ce": 5 * np.exp(0.005 * rng.standard_normal(12))}
+    (one,) = found_by(EvalStandsStill(), make_run({"ce": ce}, evals=stays))
+    assert (one.severity, one.terms) == (Severity.NOTE, ("ce",))
+    follows = {"ce": 1.1 * ce[:: N // 12][:12]}
+    assert not found_by(EvalStandsStill(), make_run({"ce": ce}, evals=follows))
+
+
+def test_training_known_by_heart_and_a_total_are_one_finding() -> None:
+    """Training cannot fall any more; evaluation doubles; term and total are named together."""
+    rng = np.random.default_rng(0)
+    ce = decay(rng, 2, 0.1, tau=0.03)
+    rise = np.linspace(0.9, 2.5, 20) * np.exp(0.01 * rng.standard_normal(20))
+    (one,) = found_by(EvalRises(), make_run({"ce": ce}, evals={"ce": rise, "loss": rise}))
+    assert one.terms == ("ce", "loss")

@@ -103,3 +103,20 @@ def test_one_start_or_a_lazy_penalty_is_no_switching() -> None:
     lazy = np.where(np.arange(N) % 8 == 0, 4.0, 0.0)
     for terms in (started(), {"ce": decay(RNG, 8, 6), "r1": lazy}):
         assert not found_by(TermSwitches(), make_run(terms))
+
+
+def test_a_logged_factor_explains_a_jump() -> None:
+    """A planned start whose factor is in the log is a note, one that nothing explains a warning."""
+    rng = np.random.default_rng(0)
+    late = np.arange(N) >= N // 2
+    terms = {"rec": decay(rng, 2, 1), "head": np.where(late, 4.0, 0.0)}
+    for given, severity in (({}, Severity.WARNING), ({"head_factor": late}, Severity.NOTE)):
+        (one,) = found_by(TotalJump(), make_run(terms, statistics=given))
+        assert one.severity is severity
+
+
+def test_the_last_printed_digit_is_no_jump() -> None:
+    """A total that is printed as 0.0000 and later as 0.0002 has not jumped; 0.0200 has."""
+    for level, count in ((2e-4, 0), (2e-2, 1)):
+        total = (np.where(np.arange(N) >= N // 2, level, 0.0) + 1e-4).round(4)
+        assert len(found_by(TotalJump(), make_run({"a": total}, total=total))) == count

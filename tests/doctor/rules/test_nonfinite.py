@@ -39,7 +39,7 @@ def test_infinity_before_nan_is_an_overflow() -> None:
     values = broken(decay(RNG, 7, 2), 200)
     values[199] = np.inf
     (one,) = found_by(NonfiniteTerm(), make_run({"ce": values}))
-    assert "infinite, then NaN from step 199" in one.summary
+    assert "infinite, then NaN in 201 of 400 records from step 199 to the end" in one.summary
     assert "overflow" in one.cause
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from poise.doctor.finding import Severity
-from poise.doctor.rules.normaliser import ValueNormaliser, recover, running_mean
+from poise.doctor.rules.normaliser import ValueNormaliser
 from tests.doctor.build import make_run
 from tests.doctor.healthy import decay
 from tests.doctor.rules_of import found_by
@@ -69,15 +69,3 @@ def test_thinned_logs_are_silent() -> None:
     thin = {name: column[::3] for name, column in terms.items()}
     run = make_run(thin, total=total, steps=np.arange(0, 150, 3))
     assert not found_by(ValueNormaliser(), run)
-
-
-def test_recovery_is_exact() -> None:
-    """Full precision gives back decay, weights and factors to many digits."""
-    terms = values()
-    matrix = np.column_stack(list(terms.values()))
-    found = recover(normalised(terms, decay=0.98, warm_up=20), matrix)
-    assert found is not None
-    assert found.decay == 0.98
-    assert found.weights == pytest.approx(list(WEIGHTS.values()), rel=1e-9)
-    means = running_mean(matrix, decay=0.98, warm_up=20)[-1]
-    assert found.factors == pytest.approx(np.array(list(WEIGHTS.values())) / means, rel=1e-9)

@@ -92,3 +92,31 @@ def test_convergence_is_a_note() -> None:
     assert one.severity is Severity.NOTE
     assert 20 < one.steps[0] < 100
     assert not found_by(LongPlateau(), make_run({"ce": decay(RNG, 5, 0.5, tau=0.5)}))
+
+
+def test_contrastive_terms_know_the_size_of_their_batch() -> None:
+    """ln(2B - 1) for B = 64; the same level under another name is no such guess."""
+    level = np.log(127) * np.ones(N) * np.exp(5e-4 * np.random.default_rng(0).standard_normal(N))
+    (one,) = found_by(StuckAtLogK(), make_run({"info_nce_loss": level}))
+    assert "ln 127" in one.summary
+    assert not found_by(StuckAtLogK(), make_run({"box_loss": level}))
+
+
+def test_a_large_flat_term_beside_a_small_falling_one_is_a_note() -> None:
+    """Fine-tuning: what falls began at a fiftieth; from a twentieth on it is a warning."""
+    rng = np.random.default_rng(0)
+    flat = decay(rng, 2.1, 2.1, noise=0.01)
+    for start, severity in ((0.04, Severity.NOTE), (0.4, Severity.WARNING)):
+        terms = {"loss_ce": flat, "loss_head": decay(rng, start, start / 10)}
+        (one,) = found_by(Plateau(), make_run(terms))
+        assert one.severity is severity
+
+
+def test_noise_that_hides_the_change_makes_a_plateau_a_note() -> None:
+    """With a scatter of 40% over 120 records nobody can see 3%; with 1% everybody can."""
+    rng = np.random.default_rng(1)
+    falling = decay(rng, 4, 1, n=120)
+    for noise, severity in ((0.4, Severity.NOTE), (0.01, Severity.WARNING)):
+        flat = 1.7 * np.exp(noise * rng.standard_normal(120))
+        (one,) = found_by(Plateau(), make_run({"loss_a": flat, "loss_b": falling}))
+        assert one.severity is severity

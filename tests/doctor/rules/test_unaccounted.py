@@ -147,3 +147,13 @@ def test_terms_that_count_or_stand_still_are_silent() -> None:
     assert not found_by(UnaccountedTerms(), make_run(terms(), weights={"kl": 1e-4}))
     still = terms() | {"kl": np.full(N, 0.5)}
     assert not found_by(UnaccountedTerms(), make_run(still, weights={"kl": 0.0}))
+
+
+def test_a_constant_rest_is_a_note() -> None:
+    """An offset has no gradient; the same rest that grows is a warning."""
+    rng = np.random.default_rng(0)
+    terms = {"ce": decay(rng, 3, 1), "box": decay(rng, 1, 0.4)}
+    parts = terms["ce"] + terms["box"]
+    for rest, severity in ((0.8, Severity.NOTE), (np.linspace(0.8, 1.2, N), Severity.WARNING)):
+        (one,) = found_by(UnaccountedTotal(), make_run(terms, total=parts + rest))
+        assert one.severity is severity

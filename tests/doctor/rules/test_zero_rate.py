@@ -41,9 +41,19 @@ def test_warm_up_and_cosine_end_are_silent() -> None:
 
 
 def test_rounded_learning_rate_is_a_note() -> None:
-    """0.000000 in a log of three decimals need not be 0."""
-    (one,) = found_by(LearningRateZero(), make_run({"a": flat().round(3)}, lr=np.zeros(N)))
+    """0.000000 in a log of three decimals need not be 0, least of all if the losses fall."""
+    falling = decay(np.random.default_rng(0), 5, 1).round(3)
+    (one,) = found_by(LearningRateZero(), make_run({"a": falling}, lr=np.zeros(N)))
     assert one.severity is Severity.NOTE
+
+
+def test_rounded_learning_rate_is_a_warning_if_nothing_moves() -> None:
+    """Then the log shows twice that nothing trains; correlated noise is no movement."""
+    wave = np.convolve(np.random.default_rng(3).standard_normal(N + 9), np.ones(10), "valid")
+    terms = {"a": (5 + 0.1 * wave).round(3)}
+    (one,) = found_by(LearningRateZero(), make_run(terms, lr=np.zeros(N)))
+    assert one.severity is Severity.WARNING
+    assert "nothing else in the log moves" in one.summary
 
 
 def test_losses_that_fall_contradict_a_zero() -> None:

@@ -5,12 +5,12 @@ from difflib import get_close_matches
 from poise.doctor.rule import Rule
 from poise.doctor.rules.collapse import StatisticCollapse, UncertaintyCollapse
 from poise.doctor.rules.conflict import RisesWhileOthersFall
-from poise.doctor.rules.data import CountZero, TermSparse
+from poise.doctor.rules.data import CountZero, DivergenceNegative, TermSparse
 from poise.doctor.rules.dominance import ValueDominance
 from poise.doctor.rules.eval_mismatch import EvalFactor, EvalObjective
-from poise.doctor.rules.explosion import GradientGrowth, LateDegradation, OutOfScale, Spike
+from poise.doctor.rules.explosion import GradientGrowth, LateDegradation, Spike
 from poise.doctor.rules.frozen import EvalIdentical, LossIdentical, ShareConstant
-from poise.doctor.rules.generalisation import EvalRises
+from poise.doctor.rules.generalisation import EvalRises, EvalStandsStill
 from poise.doctor.rules.jump import TermJump, TermSwitches, TotalJump
 from poise.doctor.rules.no_effect import (
     RewardZero,
@@ -27,15 +27,11 @@ from poise.doctor.rules.nonfinite import (
 )
 from poise.doctor.rules.nonfinite_gradient import LossScaleFalling, NonfiniteGradient
 from poise.doctor.rules.normaliser import ValueNormaliser
-from poise.doctor.rules.record import (
-    Crash,
-    LogGap,
-    RepeatedSteps,
-    Restart,
-    RoundedTerms,
-    SmoothedTotal,
-    Truncated,
-)
+from poise.doctor.rules.out_of_scale import OutOfScale
+from poise.doctor.rules.precision import BeyondPrecision
+from poise.doctor.rules.printing import RoundedTerms, SmoothedTotal
+from poise.doctor.rules.record import Crash, LogGap, RepeatedSteps, Restart, Truncated
+from poise.doctor.rules.saturation import AtClamp
 from poise.doctor.rules.scale_with_length import ScalesWithLength
 from poise.doctor.rules.schedule import (
     LearningRateConstant,
@@ -44,6 +40,7 @@ from poise.doctor.rules.schedule import (
     LearningRateSawtooth,
     SchedulerCrash,
 )
+from poise.doctor.rules.standstill import NothingFalls
 from poise.doctor.rules.starvation import ValueStarvation
 from poise.doctor.rules.stuck import LongPlateau, Plateau, StuckAtLogK
 from poise.doctor.rules.unaccounted import UnaccountedTerms, UnaccountedTotal
@@ -64,6 +61,8 @@ RULES: tuple[Rule, ...] = (
     ShareConstant(),
     CountZero(),
     TermSparse(),
+    DivergenceNegative(),
+    BeyondPrecision(),
     LateDegradation(),
     Spike(),
     OutOfScale(),
@@ -98,7 +97,10 @@ RULES: tuple[Rule, ...] = (
     StuckAtLogK(),
     Plateau(),
     LongPlateau(),
+    NothingFalls(),
+    AtClamp(),
     EvalRises(),
+    EvalStandsStill(),
     Crash(),
     Restart(),
     RepeatedSteps(),

@@ -8,6 +8,7 @@ import numpy as np
 
 from poise.doctor.case import Case
 from poise.doctor.finding import Evidence, Fault, Finding, Severity
+from poise.doctor.proofs import rerun
 from poise.doctor.rule import Need
 from poise.doctor.series import number
 from poise.doctor.stats import thin, trend
@@ -130,9 +131,12 @@ def _collapsed(stretch: Stretch, dead: list[Trace], severity: Severity) -> Findi
         cause="A shortcut: few codes, directions or constant outputs are enough for the terms as "
         "they are weighted. Expected if it is the entropy of a policy that becomes decided, or a "
         "schedule.",
-        action="Raise the weight of the term that keeps it alive (diversity, variance, entropy), "
-        "slow the temperature schedule, or re-seed dead codes.",
-        verify=f"'{worst.name}' must stay above a tenth of {number(top)} while the total falls.",
+        action="Raise the weight of the term that keeps it alive (diversity, variance, "
+        "entropy), or "
+        "add one.",
+        verify=rerun(
+            "the heavier term", f"'{worst.name}' must stay above {number(DEAD * top)} to the end"
+        ),
     )
 
 
@@ -187,7 +191,6 @@ def _uncertain(one: Trace, late: float) -> Finding:
         ),
         cause="The term can be fitted (almost) exactly, so its learned weight has no bound. "
         "Expected if it settles soon.",
-        action="Clamp the log-variance from below, lower its learning rate, or put a floor under "
-        "the term.",
-        verify="The log-variance must level off, and the other terms must not get worse.",
+        action=f"Clamp '{one.name}' from below, at the logarithm of the noise in the target.",
+        verify=rerun("the clamp", f"'{one.name}' must level off and no other term get worse"),
     )

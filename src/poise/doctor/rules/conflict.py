@@ -9,6 +9,7 @@ import numpy as np
 from poise.doctor.case import Case
 from poise.doctor.finding import Evidence, Fault, Finding, Severity
 from poise.doctor.hints import role_of
+from poise.doctor.proofs import alone
 from poise.doctor.rule import Need
 from poise.doctor.series import number
 from poise.doctor.shares import GRADIENT_UNKNOWN, known_weight
@@ -36,8 +37,9 @@ class RisesWhileOthersFall:
     Statistic: median of the last tenth against the start, in training and, where it is logged, in
     evaluation. Thresholds: 10% above and 4 standard errors beyond the scatter, nine tenths of the
     records after the first fifth above the start, and another task term 30% down. It is a warning
-    for a task term whose evaluation rises by 10% too, else a note: training alone cannot tell it
-    from noise in the target or from harder batches. 10% is three times the plateau test's 3%.
+    for a task term whose evaluation rises by 10% too, or stands that high from its first time on
+    and does not fall; else a note: training alone cannot tell it from noise in the target or from
+    harder batches. 10% is three times the plateau test's 3%.
 
     Healthy look-alikes: adversarial terms and penalties (notes), terms that start late or at zero
     (below 5% of their final level: not reported), reinforcement learning, a curriculum that gets
@@ -102,14 +104,23 @@ def _rises(one: Trace) -> bool:
     )
 
 
-def _agrees(twin: Trace) -> bool:
-    return len(twin) >= 3 and twin.positive and twin.end > (1 + RISE) * float(twin.mid[0]) > 0
+def _agrees(twin: Trace, one: Trace) -> bool:
+    """True if evaluation rises too, or stands as high as training from its first time on.
+
+    A term that rises before the first evaluation cannot be seen rising there; harder batches or
+    augmentation, which only training has, would leave evaluation low or falling.
+    """
+    if len(twin) < 3 or not twin.positive or twin.mid[0] <= 0:
+        return False
+    first = float(twin.mid[0])
+    high = first > (1 + RISE) * _begin(one) and twin.end > 0.9 * one.end
+    return twin.end > (1 + RISE) * first or (high and twin.end > 0.97 * first)
 
 
 def _finding(
     case: Case, stretch: Stretch, one: Trace, falling: list[Trace], twins: list[Trace]
 ) -> Finding:
-    agreeing = [twin for twin in twins if _agrees(twin)]
+    agreeing = [twin for twin in twins if _agrees(twin, one)]
     role = role_of(case, one.name)
     sure = bool(agreeing) and len(agreeing) == len(twins) and role == "task"
     best = max(falling, key=lambda other: other.fall)
@@ -161,7 +172,6 @@ def _finding(
         "follows a curriculum.",
         action=f"Measure the cosine between the gradients of '{one.name}' and '{best.name}' over a "
         "window of probes (poise.Watch); if it is negative, separate capacity or balance them.",
-        verify=f"Train '{one.name}' alone: if it falls, the others oppose it; if it rises too, its "
-        "target or sign is wrong.",
+        verify=alone(one.name, "falls: the others oppose it; rises: its target or sign is wrong"),
         caused_by=("statistic-collapse", "late-degradation", "total-jump"),
     )

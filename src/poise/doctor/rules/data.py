@@ -7,9 +7,22 @@ import numpy as np
 
 from poise.doctor.case import Case
 from poise.doctor.finding import Evidence, Fault, Finding, Severity
+from poise.doctor.hints import words
 from poise.doctor.rule import Need
 from poise.doctor.series import named, number, span
+from poise.doctor.trace import Trace
 from poise.run import Kind, Series, Table
+
+BELOW = 0.95
+"""Part of the last quarter's records in which a divergence must be negative."""
+
+NO_DIVERGENCE = frozenset(
+    (
+        *("approx", "approxkl", "old", "coef", "coeff", "weight", "beta", "target", "reward"),
+        *("penalty", "scale", "factor", "log", "min"),
+    )
+)
+"""Words that say that a quantity is not the divergence of a sampling distribution itself."""
 
 
 @final
@@ -63,7 +76,8 @@ class CountZero:
                 "Expected of counts of rare events."
             ),
             action="Look at one batch whose count is 0: should it have targets?",
-            verify="count the targets per batch over one pass through the data",
+            verify="print(sum(len(targets) == 0 for _, targets in loader))  # batches "
+            "without targets",
         )
 
 
@@ -119,7 +133,7 @@ class TermSparse:
                 "of rare classes and of one task in a mixture."
             ),
             action="Weight it by how often it occurs, and log its count.",
-            verify="count the batches that have samples for it",
+            verify="print(sum(has_samples(batch) for batch in loader), len(loader))",
         )
 
 
@@ -132,3 +146,66 @@ def _sparse(series: Series) -> bool:
         return False
     distances = np.diff(series.rows)
     return float((distances == np.median(distances)).mean()) < 0.9
+
+
+@final
+class DivergenceNegative:
+    """A logged divergence (KL) is negative and stays so, which no divergence can be.
+
+    It is estimated from samples as log p - log q. That is only a divergence if the samples come
+    from the very p that scores them: other sampling settings (temperature, top-k, a padding side, a
+    mask that differs) make it negative, and a penalty on it then rewards drifting away.
+
+    Statistic: share of the last quarter's records (at least 10) in which a quantity with `kl` in
+    its name is below zero. Threshold: 95%; an estimate that scatters around zero does that by
+    chance in fewer than one run in a thousand. Ratios of successive policies (`approx_kl`), which
+    are taken on samples that were already trained on, targets and factors are not judged.
+
+    Healthy look-alikes: an estimate that scatters around zero; a term from which a free amount is
+    subtracted.
+    """
+
+    name: ClassVar[str] = "divergence-negative"
+    fault: ClassVar[Fault] = Fault.DATA
+    needs: ClassVar[frozenset[Need]] = frozenset({Need.RECORDS, Need.HISTORY})
+
+    def check(self, case: Case) -> Iterable[Finding]:
+        """One finding for every divergence that stays negative."""
+        for one in case.stretches[0].of_kind(Kind.TERM, Kind.STATISTIC):
+            said = {*words(one.name)}
+            if not said & {"kl", "kld"} or said & NO_DIVERGENCE:
+                continue
+            tail = one.mid[-(len(one) // 4) :]
+            below = float(np.mean(tail < 0))
+            if len(tail) >= 10 and below >= BELOW and one.end < 0:
+                yield _negative(one, below)
+
+
+def _negative(one: Trace, below: float) -> Finding:
+    late = len(one) - len(one) // 4
+    return Finding(
+        rule=DivergenceNegative.name,
+        fault=Fault.DATA,
+        severity=Severity.WARNING,
+        terms=(one.name,),
+        steps=(int(one.first[late]), one.steps[1]),
+        summary=f"'{one.name}' is {number(one.end)} at the end and negative in {below:.0%} of the "
+        "last quarter's records; a divergence cannot be negative",
+        evidence=(
+            Evidence(
+                text=f"'{one.name}' goes from {number(one.opening)} to {number(one.end)}, lowest "
+                f"{number(float(one.low.min()))}; below 0 in {below:.0%} of the last quarter",
+                series=one.name,
+                steps=(int(one.first[late]), one.steps[1]),
+                value=below,
+                threshold=BELOW,
+            ),
+        ),
+        cause="The samples do not come from the distribution that scores them: sampling settings "
+        "(temperature, top-k), padding or masks differ. Expected only if a free amount is "
+        "subtracted from the term.",
+        action="Sample with temperature 1 and no truncation, and score with the same padding and "
+        "mask.",
+        verify="model.eval(); print((logp(model, samples) - logp_when_sampled).abs().max())  "
+        "# must be near 0 before any update",
+    )

@@ -8,9 +8,10 @@ import numpy as np
 from poise.doctor.case import Case
 from poise.doctor.finding import Evidence, Fault, Finding, Severity
 from poise.doctor.hints import role_of
+from poise.doctor.proofs import rerun
 from poise.doctor.rule import Need
 from poise.doctor.rules.starvation import ValueStarvation
-from poise.doctor.rules.stuck import Plateau
+from poise.doctor.rules.stuck import Plateau, StuckAtLogK
 from poise.doctor.series import named, number
 from poise.doctor.shares import GRADIENT_UNKNOWN, Shares, value_shares
 from poise.doctor.trace import Stretch, Trace
@@ -96,8 +97,9 @@ def _starved(case: Case, stretch: Stretch, shares: Shares, owners: list[str]) ->
 
 
 def _on_plateau(case: Case, owners: list[str]) -> bool:
-    """True if another rule finds the dominant terms on a plateau beyond doubt."""
-    found = [one for one in Plateau().check(case) if one.severity is Severity.WARNING]
+    """True if another rule finds the dominant terms stuck beyond doubt."""
+    found = [*Plateau().check(case), *StuckAtLogK().check(case)]
+    found = [one for one in found if one.severity is Severity.WARNING]
     return any(name in owners for one in found for name in one.terms)
 
 
@@ -141,15 +143,11 @@ def _finding(
     shown = float(np.median(held[: len(held) // 4 + 1])) if when else median
     owner = stretch.traces[owners[0]]
     unit = "weighted loss value" if shares.known else "raw loss value (weights unknown)"
-    worst = (
-        f", while less than {number(max(shares.of(one.name) for one in hungry))} each goes to "
-        f"{named([one.name for one in hungry])}, not converged"
-        if hungry
-        else ""
-    )
+    worst = f", while {_hunger(shares, hungry)}" if hungry else ""
     facts = [
         Evidence(
-            text=f"median value share {number(median)}, above {SHARE} in {part:.0%} of the records",
+            text=f"median value share of {named(owners)} {number(median)}, above {SHARE} in "
+            f"{part:.0%} of the records",
             series=owner.name,
             steps=owner.steps,
             value=median,
@@ -158,9 +156,9 @@ def _finding(
     ]
     facts += [
         Evidence(
-            text=f"value share {number(shares.of(one.name))}, {one.fall:.0%} down from "
-            f"{number(one.start)} to {number(min(one.best, one.end))}; "
-            f"{owner.name} {_down(owner)}",
+            text=f"'{one.name}': value share {number(shares.of(one.name))} (below {NEGLIGIBLE}), "
+            f"{one.fall:.0%} down from {number(one.start)} to {number(min(one.best, one.end))}; "
+            f"'{owner.name}': {_down(owner)}",
             series=one.name,
             steps=one.steps,
             value=shares.of(one.name),
@@ -181,10 +179,18 @@ def _finding(
         "Expected if the other terms are penalties or small auxiliaries by design, have converged, "
         "or live on another scale: value share is not gradient share.",
         action="Measure gradient shares with poise.Watch before touching a weight; if they agree, "
-        f"divide the weight of {named(owners, 1)}, or bring all terms to one unit.",
-        verify="Train a few hundred steps with that weight divided by ten: the small terms must "
-        "fall further than before.",
+        f"divide the weight of {named(owners, 1)} by ten.",
+        verify=rerun("that weight divided by ten", "the small terms must fall further"),
     )
+
+
+def _hunger(shares: Shares, hungry: list[Trace]) -> str:
+    """Who gets next to nothing and has not converged, with the largest of their shares."""
+    names = named([one.name for one in hungry])
+    most = f"{max(shares.of(one.name) for one in hungry):.2g}"
+    if len(hungry) == 1:
+        return f"{names}, which has not converged, holds a share of {most}"
+    return f"{names}, which have not converged, hold shares of at most {most}"
 
 
 def _down(one: Trace) -> str:

@@ -146,7 +146,8 @@ class EvalObjective:
             ),
             evidence=(
                 Evidence(
-                    text="median of |evaluation total - sum with training weights|, relative",
+                    text=f"the sum with the training weights misses the evaluation total by "
+                    f"{missed:.2%} (median; {max(0.01, 10 * composition.tolerance):.2%} allowed)",
                     series=composition.total,
                     steps=steps,
                     value=missed,
@@ -165,7 +166,7 @@ class EvalObjective:
                 "evaluation is unweighted by policy, or if some terms exist in training only."
             ),
             action="Use one objective for both, or choose checkpoints by single terms.",
-            verify="evaluate one training batch with both functions and compare the totals",
+            verify="print(train_loss(batch), eval_loss(batch))  # one training batch, model.eval()",
         )
 
 
@@ -197,6 +198,8 @@ def _own_weights(sums: Sums, tolerance: float) -> Floats | None:
     count = len(sums.names)
     if len(sums.total) < max(3, 2 * count):
         return None
+    if float(np.ptp(sums.total)) <= 0.01 * size_of(sums.total):
+        return None  # any weights fit a constant
     if np.linalg.matrix_rank(sums.terms / np.abs(sums.terms).max(axis=0).clip(1e-300)) < count:
         return None
     weights = np.asarray(np.linalg.lstsq(sums.terms, sums.total, rcond=None)[0], np.float64)
@@ -212,7 +215,7 @@ class EvalFactor:
 
     Statistic: evaluation total over the training total at the same step (median of up to 20 records
     before it), and its spread. Thresholds: a factor above 3 or below 1/3 with a median deviation
-    under 5%, over at least 5 evaluations in which the total halves; always a note.
+    under 5%, over at least 5 evaluations in which both totals halve; always a note.
 
     Healthy look-alikes: harder evaluation data (its factor drifts), dropout and augmentation (below
     a factor of 3).
@@ -241,7 +244,7 @@ class EvalFactor:
     ) -> Iterable[Finding]:
         good = np.isfinite(values) & np.isfinite(beside) & (values > 0) & (beside > 0)
         values, beside, steps = values[good], beside[good], steps[good]
-        if len(values) < 5 or float(beside.max()) < 2 * float(beside.min()):
+        if len(values) < 5 or min(_swing(values), _swing(beside)) < 2:
             return
         ratio = np.log(values) - np.log(beside)
         middle = float(np.median(ratio))
@@ -260,7 +263,7 @@ class EvalFactor:
             ),
             evidence=(
                 Evidence(
-                    text="median factor between evaluation and training",
+                    text=f"evaluation is {number(factor)} times training, within {mad(ratio):.1%}",
                     series=name,
                     steps=steps_between(steps),
                     value=factor,
@@ -272,8 +275,13 @@ class EvalFactor:
                 "elements. Expected if evaluation uses other batch sizes with a sum."
             ),
             action="Divide both by the number of elements.",
-            verify="evaluate one training batch with both functions and compare the totals",
+            verify="print(train_loss(batch), eval_loss(batch))  # one training batch, model.eval()",
         )
+
+
+def _swing(values: Floats) -> float:
+    """Largest over smallest of some positive values."""
+    return float(values.max() / values.min())
 
 
 def partner(case: Case, table: Table, name: str) -> tuple[Table, Series] | None:

@@ -8,9 +8,10 @@ import numpy as np
 from poise.doctor.case import Case
 from poise.doctor.finding import Evidence, Fault, Finding, Severity
 from poise.doctor.hints import role_of
+from poise.doctor.proofs import rerun
 from poise.doctor.rule import Need
-from poise.doctor.series import named, number
-from poise.doctor.shares import GRADIENT_UNKNOWN, known_weight
+from poise.doctor.series import number, python_name
+from poise.doctor.shares import known_weight
 from poise.doctor.stats import spikes
 from poise.doctor.trace import Stretch, Trace
 from poise.run import Kind
@@ -33,8 +34,6 @@ SIGMAS = 12.0
 """Distance in standard deviations from which a record is a spike; heavy tails reach 8."""
 ALONE = 5.0
 """Factor above every other value of the run from which a spike stands alone."""
-OUTLIER = 1000.0
-"""Factor between the largest loss and the next one from which it is out of scale."""
 
 
 @final
@@ -82,10 +81,23 @@ def _undone(one: Trace) -> bool:
     if one.best_at > 0.9 * len(one) or one.end < WORSE * max(one.best, 1e-300):
         return False
     had_fallen = one.best < 0.5 * one.start and one.best_at >= 3
+    if not _beyond_noise(one):
+        return False
     if had_fallen:
         return bool(tail.min() > WORSE * one.best) and one.end > BACK * one.start
     grown = one.end > RUNAWAY * one.start > 0 and one.opening > NEGLIGIBLE * one.end
     return grown and one.end > 0.5 * float(one.smoothed.max())
+
+
+def _beyond_noise(one: Trace) -> bool:
+    """True if the rise is no swing of noise that is correlated over a twentieth of the records.
+
+    On a logarithmic scale it must exceed four times the usual change between 16 neighbouring
+    blocks; a rise in one place leaves that median alone.
+    """
+    blocks = [float(np.median(part)) for part in np.array_split(one.mid, 16)]
+    usual = float(np.median(np.abs(np.diff(np.log(np.maximum(blocks, 1e-300))))))
+    return float(np.log(one.end / max(one.best, 1e-300))) > 4 * usual
 
 
 def _counts(case: Case, one: Trace) -> bool:
@@ -145,11 +157,13 @@ def _degraded(stretch: Stretch, risen: list[Trace], *, note: bool = False) -> Fi
         cause="The learning rate is too high for what was reached, a term without a bound grows, "
         "or gradients are not clipped. Expected if the term is adversarial, a value loss that "
         "grows with the returns, or a penalty that settles.",
-        action=f"Go back to the checkpoint of step {int(lead.first[lead.best_at])}, lower the "
-        "learning rate or clip the gradient, and watch the gradient norm of "
-        f"'{first.name}' from step {onset} on.",
-        verify="Continue from that checkpoint with a tenth of the learning rate: the level must "
-        "hold.",
+        action=f"Restart from the checkpoint of step {int(lead.first[lead.best_at])} with a tenth "
+        f"of the learning rate, and log the gradient norm of '{first.name}' (poise.Watch).",
+        verify=rerun(
+            "a tenth of the learning rate from that checkpoint on",
+            f"'{lead.name}' must stay near {number(lead.best)}",
+        ),
+        caused_by=("nonfinite-gradient", "total-jump", "term-jump", "lr-reset"),
     )
 
 
@@ -259,72 +273,12 @@ def _spiked(case: Case, found: list[tuple[Trace, int, float]]) -> Finding:
         ),
         cause="A hard or broken batch, or one step too large. Expected now and then, and often if "
         "the term is adversarial or comes from reinforcement learning.",
-        action="Look at the batch of that step if spikes repeat; clip the gradient norm at its "
-        "90th percentile.",
-        verify="With clipping on, the spikes must not be followed by a rise of the running median.",
-    )
-
-
-@final
-class OutOfScale:
-    """One logged loss is a thousand times larger than every other one.
-
-    It is visible in a single record, where no trend can be: a value that left its range, or terms
-    that were never brought to one scale.
-
-    Statistic: the largest end level of the terms, in absolute value, over the next one. Thresholds:
-    a factor of 1000, among 3 or more terms. The term must have grown tenfold to that size; where
-    fewer than 5 records cannot show that, it must be a loss of reinforcement learning: those share
-    the scale of the returns, while other terms can converge to almost nothing one by one.
-
-    Healthy look-alikes: a sum over elements beside means, terms on different units with small
-    weights, others that have converged to almost nothing.
-    """
-
-    name: ClassVar[str] = "value-out-of-scale"
-    fault: ClassVar[Fault] = Fault.EXPLOSION
-    needs: ClassVar[frozenset[Need]] = frozenset({Need.TERMS, Need.RECORDS})
-
-    def check(self, case: Case) -> Iterable[Finding]:
-        """At most one finding."""
-        ordered = sorted(case.stretches[0].terms, key=lambda one: abs(one.end))
-        # The same loss under two prefixes is one loss; of its copies the largest counts.
-        levels = {one.name.rpartition("/")[2]: one for one in ordered if one.end != 0}
-        order = sorted(levels.values(), key=lambda one: -abs(one.end))
-        if len(order) < 3 or abs(order[0].end) < OUTLIER * abs(order[1].end):
-            return
-        top, factor = order[0], abs(order[0].end / order[1].end)
-        grown = abs(top.end) > RUNAWAY * abs(top.opening)
-        values = len(top) < 5 and role_of(case, top.name) == "reinforcement"
-        weight = known_weight(case, top.name)
-        if (grown or values) and (weight is None or abs(weight) * factor > 1):
-            yield _out_of_scale(top, order[1:], factor)
-
-
-def _out_of_scale(top: Trace, others: list[Trace], factor: float) -> Finding:
-    return Finding(
-        rule=OutOfScale.name,
-        fault=Fault.EXPLOSION,
-        severity=Severity.WARNING,
-        terms=(top.name,),
-        steps=top.steps,
-        summary=f"'{top.name}' is {number(top.end)}, {number(factor)} times the next largest loss "
-        f"('{others[0].name}', {number(others[0].end)}); {GRADIENT_UNKNOWN}",
-        evidence=tuple(
-            Evidence(
-                text=f"'{one.name}' is {number(one.end)} at the end",
-                series=one.name,
-                steps=one.steps,
-                value=abs(one.end),
-                threshold=abs(top.end) / OUTLIER if one is not top else None,
-            )
-            for one in [top, *others[:5]]
-        ),
-        cause="It has left its range (a value estimate that feeds on itself, a term without a "
-        "bound), or it is a sum where the others are means. Expected if its weight is as small.",
-        action=f"Plot '{top.name}' over the whole run; if it grows, bound its target or lower its "
-        f"learning rate, and keep it out of the total that trains {named([others[-1].name])}.",
-        verify=f"After the change '{top.name}' must stay within the range of its first records.",
+        action=f"Save the batch of step {int(one.first[top])} and look at its samples; if they are "
+        "ordinary, clip the gradient norm at its 90th percentile.",
+        verify=f"print({python_name(one.name)}(batch))  # the saved batch: near "
+        f"{number(peak)} it was "
+        f"the data, near {number(level)} the step before",
+        caused_by=("beyond-precision", "late-degradation"),
     )
 
 
@@ -362,8 +316,8 @@ def _growth(one: Trace, *, serious: bool) -> Finding:
         severity=Severity.WARNING if serious else Severity.NOTE,
         terms=(one.name,),
         steps=(int(one.first[one.best_at]), one.steps[1]),
-        summary=f"'{one.name}' grows from {number(one.best)} to {number(one.end)}, "
-        f"{number(one.end / one.best)} times",
+        summary=f"'{one.name}' grows {number(one.end / one.best)}-fold, from {number(one.best)} to "
+        f"{number(one.end)}",
         evidence=(
             Evidence(
                 text=f"lowest running median {number(one.best)}, last tenth {number(one.end)}, "
@@ -377,7 +331,6 @@ def _growth(one: Trace, *, serious: bool) -> Finding:
         cause="The training moves into a sharper region or towards an instability. Expected if the "
         "losses still fall, a term starts late, or one batch is fitted on purpose.",
         action="Log the gradient norm of each term (poise.Watch) to see which one grows.",
-        verify="With a lower learning rate or clipping, the norm must stay level while the losses "
-        "fall.",
+        verify=rerun("half the learning rate", f"'{one.name}' must stay near {number(one.best)}"),
         caused_by=("late-degradation",),
     )

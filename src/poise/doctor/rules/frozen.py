@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from poise.doctor.case import Case
 from poise.doctor.finding import Evidence, Fault, Finding, Severity
+from poise.doctor.proofs import MOTION, gradient
 from poise.doctor.rule import Need
 from poise.doctor.series import (
     constant,
@@ -112,7 +113,8 @@ class EvalIdentical:
                 "nothing is meant to train between these evaluations."
             ),
             action="Evaluate the very module that the optimizer updates.",
-            verify="compare a checksum of the evaluated parameters at two evaluations",
+            verify="print(sum(p.double().sum() for p in evaluated.parameters()))  # at two "
+            "evaluations",
             caused_by=("lr-zero", "loss-identical"),
         )
 
@@ -208,7 +210,7 @@ class LossIdentical:
                 "repeats an old value. Expected only if a full-batch optimizer has converged."
             ),
             action="Check that the optimizer steps and that it holds these parameters.",
-            verify="compare a checksum of the parameters before and after optimizer.step()",
+            verify=MOTION,
             caused_by=("lr-zero",),
         )
 
@@ -283,7 +285,7 @@ class ShareConstant:
                 "weighted; else two terms share their tensors, or a normaliser cancels both."
             ),
             action="Check the inputs of these terms; log the raw values.",
-            verify=f"print '{names[0]}' and '{names[1]}' with their inputs for one batch",
+            verify=gradient(names[0], f"parallel to that of '{names[1]}': they are one term"),
         )
 
 

@@ -8,9 +8,10 @@ import numpy as np
 
 from poise.doctor.case import Case
 from poise.doctor.finding import Evidence, Fault, Finding, Severity
-from poise.doctor.hints import role_of
+from poise.doctor.hints import role_of, words
+from poise.doctor.proofs import rerun
 from poise.doctor.rule import Need
-from poise.doctor.series import named, number
+from poise.doctor.series import decimals, named, number, python_name
 from poise.doctor.shares import GRADIENT_UNKNOWN, known_weight
 from poise.doctor.stats import Step, level_steps
 from poise.doctor.trace import Stretch, Trace
@@ -26,6 +27,16 @@ SWITCHES = 3
 """Steps by the same term from which it is called switching on and off."""
 BURST = 3.0
 """A peak this far above the new level is a spike and what it left: see `late-degradation`."""
+
+UNITS = 5.0
+"""Units of the last printed decimal below which a change of level may be rounding."""
+_SWITCHES = (
+    (Kind.WEIGHT, "weight"),
+    (Kind.LEARNING_RATE, "learning rate"),
+    (Kind.STATISTIC, "setting"),
+)
+_FACTORS = frozenset(("factor", "weight", "coef", "coeff", "lambda", "beta", "stage", "phase"))
+"""Words of statistics that are settings: a change of theirs explains a jump."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +73,9 @@ class TotalJump:
     record of the total, between restarts. A step counts if it exceeds 4 standard deviations of the
     scatter of single records around it and 8 of ordinary window-to-window changes, if three records
     on either side show most of it, and if it is above 20% of the level before. It is a warning if
-    the total at least doubles, or if it jumps three times by the same term with no logged weight,
-    learning rate or stage that says so; else a note. Downward steps are notes and are mentioned
-    from a factor of 3. Medians of five records of healthy runs do not reach 4 deviations.
+    the total at least doubles, or if it jumps three times by the same term, with no logged weight,
+    factor, learning rate or stage that says so; else a note. Downward steps are notes and are
+    mentioned from a factor of 3. Medians of five records of healthy runs do not reach 4 deviations.
 
     Healthy look-alikes: planned stages and curricula, a change of optimizer or learning rate (falls
     at once), restarts (see `restart`), ramps, single spikes, adversarial terms that swing.
@@ -194,12 +205,13 @@ def _switching(case: Case, stretch: Stretch, terms: list[Trace], at: list[int]) 
         severity=Severity.NOTE if planned else Severity.WARNING,
         terms=names,
         steps=(first, last),
-        summary=f"{named(names)}: switched between 0 and {number(_on_level(one))} {len(at)} times "
+        summary=f"{named(names)}: switched {len(at)} times between 0 and {number(_on_level(one))} "
         f"from step {first} to {last}; "
         f"{next(filter(None, whys), 'nothing in the log explains it')}; {GRADIENT_UNKNOWN}",
         evidence=(
             Evidence(
-                text=f"switched at steps {', '.join(str(int(one.first[i])) for i in at[:8])}",
+                text=f"switched {len(at)} times, first at steps "
+                f"{', '.join(str(int(one.first[i])) for i in at[:8])}",
                 series=one.name,
                 steps=(first, last),
                 value=float(len(at)),
@@ -210,8 +222,9 @@ def _switching(case: Case, stretch: Stretch, terms: list[Trace], at: list[int]) 
         "or data sets alternate by design.",
         action=f"Find the condition that switches '{one.name}'; if it is meant as a start, turn it "
         "on once, with a ramp.",
-        verify="Log the weight of the term beside its value: it must change once, not back and "
-        "forth.",
+        verify=f"watch.log(weight_{python_name(one.name)}=weight)  # must change once, not "
+        f"{len(at)} "
+        "times",
     )
 
 
@@ -219,6 +232,9 @@ def _steps(one: Trace) -> list[Step]:
     """Steps of one trace that are large against its level and are not the tail of a spike."""
     window = max(5, len(one) // 40)
     found = level_steps(one.mid, window)
+    places = decimals(one.mid)
+    visible = 0.0 if places is None else UNITS * 10.0**-places
+    found = [step for step in found if abs(step.after - step.before) >= visible]
     return [step for step in found if _large(step) and not _burst(one, step, window)]
 
 
@@ -264,11 +280,18 @@ def _culprits(case: Case, stretch: Stretch, total: Trace, step: Step) -> tuple[s
 
 
 def _explanation(case: Case, stretch: Stretch, one: Trace, at: int) -> str:
-    """What the log offers as an explanation of a step, in words; empty if nothing."""
+    """What the log offers as an explanation of a step, in words; empty if nothing.
+
+    Noise that is correlated shifts the place of a step by a few blocks, so that settings are looked
+    at on either side of its neighbourhood; learning rates, which always change a little, are not.
+    """
     block = int(one.number[at])
-    for kind, word in ((Kind.WEIGHT, "weight"), (Kind.LEARNING_RATE, "learning rate")):
+    for kind, word in _SWITCHES:
         for other in stretch.of_kind(kind):
-            before, after = _around(other, block, 2)
+            if kind is Kind.STATISTIC and not {*words(other.name)} & _FACTORS:
+                continue
+            wide = 0 if kind is Kind.LEARNING_RATE else len(one) // 80
+            before, after = _around(other, block - wide, 2)[0], _around(other, block + wide, 2)[1]
             if abs(after - before) > 0.2 * max(abs(before), abs(after)):
                 return f"{word} '{other.name}' goes from {number(before)} to {number(after)}"
     lo, hi = int(one.first[max(0, at - 2)]), int(one.last[min(len(one) - 1, at + 1)])
@@ -285,7 +308,8 @@ def _finding(case: Case, jumps: list[_Jump]) -> Finding:
     doubled = top.rises and (top.ratio >= DOUBLED) and top.step.before > 0
     swings = all(role_of(case, name) == "adversary" for name in top.terms)
     is_total = top.trace.kind == Kind.TOTAL
-    serious = is_total and (doubled or switching) and not swings
+    planned = bool(top.why) and not switching
+    serious = is_total and (doubled or switching) and not (swings or planned)
     steps = top.at if len(jumps) == 1 else f"{jumps[0].at} and {len(jumps) - 1} later steps"
     change = f"{number(top.step.before)} to {number(top.step.after)}"
     why = top.why or "nothing in the log explains it"
@@ -315,6 +339,6 @@ def _finding(case: Case, jumps: list[_Jump]) -> Finding:
         "epochs only. Expected if the stage is planned.",
         action=f"If {named(top.terms)} is meant to change there, ramp its weight over a few "
         "thousand steps; if not, find the condition that switches it.",
-        verify="Log the weight of every term beside its value: a planned switch shows there.",
-        caused_by=("late-degradation", "term-switches-on-and-off", "lr-reset"),
+        verify=rerun("the ramp", f"'{top.trace.name}' must not jump at step {top.at}"),
+        caused_by=("term-switches-on-and-off", "lr-reset"),
     )

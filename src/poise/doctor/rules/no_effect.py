@@ -8,8 +8,18 @@ import numpy as np
 
 from poise.doctor.case import Case
 from poise.doctor.finding import Evidence, Fault, Finding, Severity
+from poise.doctor.proofs import gradient
 from poise.doctor.rule import Need
-from poise.doctor.series import constant, finite, moved, named, number, span, steps_between
+from poise.doctor.series import (
+    constant,
+    finite,
+    moved,
+    named,
+    number,
+    python_name,
+    span,
+    steps_between,
+)
 from poise.run import Floats, Kind, Series, Table
 
 CLASSIFIER = re.compile(
@@ -80,7 +90,7 @@ class TermZero:
                 "the term is switched off in this run, starts later, or has nothing to tell apart."
             ),
             action="Remove the term, or find out why its value is 0 for a batch that has targets.",
-            verify=f"print '{names[0]}' before its weight is applied, for one batch with targets",
+            verify=f"print({python_name(names[0])}(batch_with_targets))  # before any weight: 0?",
         )
 
 
@@ -161,7 +171,8 @@ class TotalZero:
                 "is 0 by construction although its gradient is not, as in policy-gradient methods."
             ),
             action="Log the gradient norm; if that is 0 too, look for the mask that is empty.",
-            verify="print the number of elements that enter the loss of one batch",
+            verify="print(mask.sum(), loss.requires_grad)  # elements that enter the loss "
+            "of one batch",
         )
 
 
@@ -216,7 +227,7 @@ class WeightConstant:
                 "from the optimizer. Expected if they are fixed."
             ),
             action="If they are meant to adapt, pass their parameters to the optimizer.",
-            verify="any(p is weight for g in optimizer.param_groups for p in g['params'])",
+            verify="print(any(p is weight for g in optimizer.param_groups for p in g['params']))",
         )
 
 
@@ -269,13 +280,17 @@ class TermConstant:
                 "Expected only of an offset that is added on purpose."
             ),
             action=f"Compute '{one.name}' for two different batches and compare.",
-            verify=f"torch.autograd.grad of '{one.name}' for the parameters: is it 0?",
+            verify=gradient(one.name, "all None or 0: it trains nothing"),
         )
 
 
 def _written_out(values: Floats) -> bool:
     """True if the values are one constant with at least three significant digits."""
     return constant(values) and float(f"{values[0]:.1e}") != float(values[0])
+
+
+def _others(count: int) -> str:
+    return "another reward that is" if count == 1 else f"{count} other rewards that are"
 
 
 @final
@@ -319,7 +334,7 @@ class RewardZero:
             steps=span(case.train, dead[0]),
             summary=(
                 f"{named(names)}: exactly 0 in all {len(dead[0])} records, beside "
-                f"{members - len(dead)} other rewards that are earned."
+                f"{_others(members - len(dead))} earned."
             ),
             evidence=tuple(
                 Evidence(
@@ -336,5 +351,5 @@ class RewardZero:
                 "cannot learn it. Expected only of a reward for something rare."
             ),
             action=f"Call the function of '{names[0]}' on an answer that surely deserves it.",
-            verify=f"print '{names[0]}' for a reference answer",
+            verify=f"print({python_name(names[0])}([reference_answer]))  # must not be 0",
         )

@@ -62,9 +62,9 @@ class Break:
         if self.always:
             return f"{word} at every one of its {len(self.series)} records"
         after = ", then NaN" if self.infinite_first else ""
-        end = "finite again at the end" if self.recovered else "not finite to the end"
+        end = "on, finite again at the end" if self.recovered else "to the end"
         share = f"{self.count} of {len(self.series)} records"
-        return f"{word}{after} from step {self.step}, {share}, {end}"
+        return f"{word}{after} in {share} from step {self.step} {end}"
 
     def evidence(self) -> Evidence:
         """The break as a measured fact."""
@@ -167,7 +167,8 @@ class NonfiniteTerm:
                 f"Save the batch of step {first.step} and run the term '{first.series.name}' on it "
                 "alone, checking every intermediate for the first NaN or infinity."
             ),
-            verify=f"torch.autograd.set_detect_anomaly(True) over step {first.step}",
+            verify=f"torch.autograd.set_detect_anomaly(True)  # before step {first.step}: "
+            "names the line",
         )
 
 
@@ -245,7 +246,8 @@ class NonfiniteTotal:
                 else "The log does not say which term: log every term to see the first offender."
             ),
             action="Log every summand and every weight of the total, and look at this step again.",
-            verify=f"print each summand of '{one.series.name}' at step {int(steps[0])}",
+            verify=f"print({{name: w * t for name, (w, t) in summands.items()}})  # at "
+            f"step {int(steps[0])}",
             caused_by=("nonfinite-term",),
         )
 
@@ -309,7 +311,8 @@ class NonfiniteEval:
                 "evaluation set has no samples for it."
             ),
             action="Evaluate one training batch in evaluation mode and look for the first NaN.",
-            verify="model.eval() and then model.train() on the same batch: which of them is NaN?",
+            verify="for mode in (True, False): model.train(mode); print(mode, "
+            "loss(training_batch))",
         )
 
 
@@ -356,5 +359,5 @@ class NonfiniteStatistic:
                 "without samples; else look at what it divides by."
             ),
             action="Nothing, if it is undefined by design; else guard its division.",
-            verify=f"count the samples that '{first.series.name}' is taken over",
+            verify=f"print(len(samples))  # those that '{first.series.name}' is taken over: 0?",
         )

@@ -9,7 +9,7 @@ from poise.doctor.case import Case
 from poise.doctor.finding import Evidence, Fault, Finding, Severity
 from poise.doctor.rule import Need
 from poise.doctor.rules.nonfinite import Break, breaks
-from poise.doctor.series import ends, finite, number, span, steps_between
+from poise.doctor.series import finite, first_and_last, number, span, steps_between
 from poise.run import Floats, Kind, Series, Table
 
 
@@ -66,7 +66,8 @@ class NonfiniteGradient:
                 "precision, which skips them."
             ),
             action="Find the term whose gradient is not finite, and skip or repair that step.",
-            verify=f"torch.autograd.grad of every term at step {one.step}: which is not finite?",
+            verify=f"for t in terms: print(torch.autograd.grad(t, list(model.parameters()), "
+            f"retain_graph=True, allow_unused=True))  # at step {one.step}",
         )
 
 
@@ -103,7 +104,7 @@ class LossScaleFalling:
             yield from self._overflows(case)
 
     def _falling(self, table: Table, one: Series) -> Finding:
-        first, last = ends(finite(one.values), 0.1)
+        first, last = first_and_last(finite(one.values), 0.1)
         steps = span(table, one)
         return Finding(
             rule=self.name,
@@ -123,7 +124,7 @@ class LossScaleFalling:
             ),
             cause="Gradients grow beyond half precision. Expected only in the first few steps.",
             action="Find the term whose gradient grows; clip it, or train in bfloat16.",
-            verify="log the gradient norm of every term",
+            verify="print(scaler.get_scale())  # every 100 steps: must settle",
             caused_by=("nonfinite-gradient", "nonfinite-term"),
         )
 
@@ -145,12 +146,13 @@ class LossScaleFalling:
             terms=("overflow",),
             steps=steps_between(late),
             summary=(
-                f"{len(steps)} overflows, {len(late)} steps of them after the first tenth of the "
-                f"run: {number(100 * share)}% of the later steps were skipped."
+                f"{len(steps)} overflows, at {len(late)} steps after the first tenth of the run: "
+                f"{number(100 * share)}% of the later steps were skipped."
             ),
             evidence=(
                 Evidence(
-                    text="share of the steps after the first quarter that overflowed",
+                    text=f"{number(100 * share)}% of the steps after the first quarter overflowed "
+                    "(10% is a warning)",
                     series="overflow",
                     steps=steps_between(late),
                     value=share,
@@ -162,7 +164,7 @@ class LossScaleFalling:
                 "the loss scale is doubled on trial."
             ),
             action="Nothing while it is rare; else clip the largest term or train in bfloat16.",
-            verify="log the loss scale and the gradient norm of every term",
+            verify="print(scaler.get_scale())  # every 100 steps: must settle",
         )
 
 
@@ -175,5 +177,5 @@ def _middle(values: Floats) -> float:
 def _keeps_falling(values: Floats) -> bool:
     if not len(values):
         return False
-    _, last = ends(values, 0.1)
+    _, last = first_and_last(values, 0.1)
     return last < 1 or last <= _middle(values) / 16

@@ -1,7 +1,6 @@
 """Starvation by a value normaliser: terms that are divided by their own running mean."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import ClassVar, final
 
 import numpy as np
@@ -12,92 +11,10 @@ from poise.doctor.rule import Need
 from poise.doctor.series import number
 from poise.doctor.shares import GRADIENT_UNKNOWN
 from poise.doctor.trace import Trace
-from poise.run import Floats, Ints, Kind, Table
+from poise.read.weights.normaliser import FIT, Normaliser
 
-DECAYS = (0.9, 0.95, 0.98, 0.99, 0.995, 0.999)
-"""Decays of the running mean that are tried: those that people write."""
-WARM_UPS = (1, 5, 10, 20, 50, 100)
-"""Records over which the mean is a plain one before it decays."""
-RECORDS = 400
-"""The first records of the training decide; more add cost and no information."""
-FIT = 1e-3
-"""Rest of the total below which the arithmetic is taken for proved. Losses printed with four
-digits leave 1e-4; weights that do not change leave more than ten times as much."""
 BEHIND = 0.5
 """Pace (fall in the logarithm) below which, in units of the others' median, a term lags."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Normaliser:
-    """total = sum of weight * value / (running mean of value), as recovered from a log.
-
-    Attributes:
-        decay: Of the running mean.
-        weights: Of the normalised terms, shape (k,).
-        factors: What one unit of each term weighs at the end: weight / running mean, shape (k,).
-        rest: Median |total - sum| over median |total|.
-        plain: The same rest with the best weights that do not change.
-    """
-
-    decay: float
-    weights: Floats
-    factors: Floats
-    rest: float
-    plain: float
-
-
-def running_mean(values: Floats, *, decay: float, warm_up: int) -> Floats:
-    """A plain mean over the first `warm_up` records, an exponential one from there on.
-
-    Each mean includes the record it is taken at.
-
-    Args:
-        values: Shape (n, k).
-        decay: Weight of the past, 0 to 1.
-        warm_up: At least 1.
-
-    Returns:
-        Shape (n, k).
-
-    Example:
-        >>> running_mean(np.array([[2.0], [4.0], [7.0]]), decay=0.5, warm_up=2)[:, 0].tolist()
-        [2.0, 3.0, 5.0]
-    """
-    means = np.empty_like(values)
-    begun = min(warm_up, len(values))
-    means[:begun] = np.cumsum(values[:begun], axis=0) / np.arange(1, begun + 1)[:, None]
-    for row in range(begun, len(values)):
-        means[row] = decay * means[row - 1] + (1.0 - decay) * values[row]
-    return means
-
-
-def recover(total: Floats, terms: Floats) -> Normaliser | None:
-    """The normaliser that made a total, if one did.
-
-    Args:
-        total: Consecutive records from the first on, shape (n,).
-        terms: Positive values of the same records, shape (n, k).
-    """
-    plain, _ = _solved(total, terms)
-    best: Normaliser | None = None
-    for decay in DECAYS:
-        for warm_up in WARM_UPS:
-            means = running_mean(terms, decay=decay, warm_up=warm_up)
-            rest, weights = _solved(total, terms / means)
-            proved = rest < FIT and rest < 0.1 * plain and bool(np.all(weights > 0))
-            if proved and (best is None or rest < best.rest):
-                factors = weights / means[-1]
-                best = Normaliser(
-                    decay=decay, weights=weights, factors=factors, rest=rest, plain=plain
-                )
-    return best
-
-
-def _solved(total: Floats, columns: Floats) -> tuple[float, Floats]:
-    """Rest of the least squares fit of a total, and the weights."""
-    weights: Floats = np.linalg.lstsq(columns, total, rcond=None)[0].astype(np.float64)
-    left = np.abs(total - columns @ weights)
-    return float(np.median(left) / np.median(np.abs(total))), weights
 
 
 @final
@@ -124,27 +41,9 @@ class ValueNormaliser:
 
     def check(self, case: Case) -> Iterator[Finding]:
         """At most one finding."""
-        composition, table = case.composition, case.train
-        if composition is None or composition.exact or composition.total not in table.series:
-            return
-        names = [one.name for one in table.of_kind(Kind.TERM)]
-        rows, values = table.aligned([composition.total, *names])
-        values = values[:RECORDS]
-        if not _usable(table, rows[:RECORDS], values):
-            return
-        found = recover(values[:, 0], values[:, 1:])
-        if found is not None:
-            yield _finding(case, composition.total, names, found)
-
-
-def _usable(table: Table, rows: Ints, values: Floats) -> bool:
-    """True for every step from the first on, with positive finite values that are not constant."""
-    if len(values) < max(20, 3 * values.shape[1]):
-        return False
-    if table.steps[rows[0]] > 1 or not (np.diff(table.steps[rows]) == 1).all():
-        return False
-    positive = np.isfinite(values).all() and (values > 0).all()
-    return bool(positive) and bool((np.ptp(values, axis=0) > 0).all())
+        composition, found = case.composition, case.normaliser
+        if composition is not None and found is not None:
+            yield _finding(case, composition.total, [one.name for one in case.terms], found)
 
 
 def _pace(one: Trace) -> float:

@@ -10,9 +10,12 @@ from poise.doctor.case import Case
 from poise.doctor.finding import Evidence, Fault, Finding, Severity
 from poise.doctor.rule import Need
 from poise.doctor.rules.schedule import is_scheduler_crash
-from poise.doctor.rules.unaccounted import rest_of, smoothed
-from poise.doctor.series import decimals, finite, named, number, roughness, span, steps_between
-from poise.run import Floats, Ints, Series
+from poise.doctor.series import (
+    finite,
+    number,
+    steps_between,
+)
+from poise.run import Ints, Series
 
 CUT = re.compile(
     r"truncat|cut off|incomplete|unfinished|breaks off|ends in the middle", re.IGNORECASE
@@ -52,17 +55,18 @@ class Restart:
         bursts = 0 if loss is None else _bursts(loss, starts)
         pairs = zip(table.steps[starts - 1].tolist(), table.steps[starts].tolist(), strict=True)
         folds = ", ".join(f"{before} to {after}" for before, after in list(pairs)[:3])
-        burst = f"; {bursts} of them begin with a burst" if bursts else ""
+        burst = f"; {_begins(bursts)} with a burst" if bursts else ""
         yield Finding(
             rule=self.name,
             fault=self.fault,
             severity=Severity.NOTE,
             terms=() if loss is None else (loss.name,),
             steps=steps_between(table.steps[starts]),
-            summary=f"The training was started {len(starts) + 1} times (step {folds}){burst}.",
+            summary=f"The training was started {len(starts) + 1} times (from step {folds}){burst}.",
             evidence=(
                 Evidence(
-                    text="number of restarts",
+                    text=f"restarts: {len(starts)}, the first at step "
+                    f"{int(table.steps[starts[0]])}",
                     series=table.step_name,
                     steps=steps_between(table.steps[starts]),
                     value=float(len(starts)),
@@ -74,7 +78,8 @@ class Restart:
                 "optimizer state was lost; expected at a start from scratch."
             ),
             action="Judge each start by itself; restore the optimizer's state when resuming.",
-            verify="compare optimizer.state_dict() before the stop and after the resume",
+            verify="print(optimizer.state_dict()['state'][0])  # before the stop and after "
+            "the resume",
         )
 
 
@@ -82,6 +87,10 @@ def _finished(case: Case) -> bool:
     """True if the run declares its length and has done all of it."""
     planned = case.run.declared.get("total_steps")
     return isinstance(planned, int) and steps_between(case.train.steps)[1] >= planned - 1
+
+
+def _begins(bursts: int) -> str:
+    return "one of them begins" if bursts == 1 else f"{bursts} of them begin"
 
 
 def _bursts(loss: Series, starts: Ints) -> int:
@@ -142,7 +151,7 @@ class Crash:
             ),
             cause="See the message; it is the log's own.",
             action="Repair what the message says and resume from the last checkpoint.",
-            verify="the last lines of the log",
+            verify="tail -n 20 LOG",
         )
 
 
@@ -180,7 +189,7 @@ class RepeatedSteps:
             summary=f"{len(again)} of {len(table)} records repeat the {table.step_name} before.",
             evidence=(
                 Evidence(
-                    text="records at the step of the record before",
+                    text=f"{len(again)} records at the step of the record before",
                     series=table.step_name,
                     steps=steps,
                     value=float(len(again)),
@@ -192,7 +201,7 @@ class RepeatedSteps:
                 "Expected with gradient accumulation."
             ),
             action="Log from one process, once per optimizer step.",
-            verify="count the records of one step",
+            verify=f"print(os.environ.get('RANK'), {table.step_name})  # where the log is written",
         )
 
 
@@ -233,7 +242,7 @@ class LogGap:
             f"distance is {number(usual)}.",
             evidence=(
                 Evidence(
-                    text="distance to the next record, in steps",
+                    text=f"{number(float(wide[at]))} to the next record, usually {number(usual)}",
                     series=table.step_name,
                     steps=steps,
                     value=float(wide[at]),
@@ -242,7 +251,7 @@ class LogGap:
             ),
             cause="Part of the log is lost, or logging became rarer on purpose.",
             action="Look for the missing part of the log.",
-            verify="compare the timestamps of these two records",
+            verify=f"grep -n -E '{steps[0]}|{steps[1]}' LOG  # their times, and the lines between",
         )
 
 
@@ -280,116 +289,5 @@ class Truncated:
                 ),
                 cause="The writer died, or the file was copied while it grew.",
                 action="Copy the log again, or accept that its end is missing.",
-                verify="the last bytes of the file",
+                verify="tail -c 200 LOG",
             )
-
-
-@final
-class RoundedTerms:
-    """A term is printed with too few digits to see it move.
-
-    It shows as 0.000 or changes by a few units of its last digit, so shares, trends and weights of
-    this term are guesses.
-
-    Statistic: distance between the 5th and the 95th percentile in units of the last printed
-    decimal. Threshold: fewer than 10 units (so the movement has at most one significant digit)
-    among values that are printed with fixed decimals; always a note.
-
-    Healthy look-alikes: all of them: the training is not affected.
-    """
-
-    name: ClassVar[str] = "rounded-terms"
-    fault: ClassVar[Fault] = Fault.RECORD
-    needs: ClassVar[frozenset[Need]] = frozenset({Need.TERM, Need.HISTORY})
-
-    def check(self, case: Case) -> Iterable[Finding]:
-        """At most one note about all such terms."""
-        found = [(one, units) for one in case.terms if (units := _units(one.values)) is not None]
-        if not found:
-            return
-        names = [one.name for one, _ in found]
-        yield Finding(
-            rule=self.name,
-            fault=self.fault,
-            severity=Severity.NOTE,
-            terms=tuple(names),
-            steps=span(case.train, found[0][0]),
-            summary=f"{named(names)} move by less than 10 units of their last printed digit.",
-            evidence=tuple(
-                Evidence(
-                    text=f"'{one.name}' moves by {number(units)} units of its last digit",
-                    series=one.name,
-                    steps=span(case.train, one),
-                    value=units,
-                    threshold=10.0,
-                )
-                for one, units in found[:8]
-            ),
-            cause="The log prints fixed decimals; the numbers behind it are finer.",
-            action="Print losses with '%.4g'.",
-            verify="print one of these terms with '%r'",
-        )
-
-
-def _units(values: Floats) -> float | None:
-    """Movement in units of the last decimal if that is below 10, else None."""
-    good = finite(values)
-    places = decimals(good)
-    if len(good) < 20 or places is None or places > 6 or not good.any():
-        return None
-    step = max(1, len(good) // 20_000)
-    low, high = np.quantile(good[::step], [0.05, 0.95])
-    units = float(high - low) * 10.0**places
-    return units if 0 < units < 9.5 or (units == 0 and np.ptp(good) > 0) else None
-
-
-@final
-class SmoothedTotal:
-    """The total is smoother than its terms: it is a running mean or the median of a window.
-
-    Then it lags behind the terms and is not their sum in any one record; jumps show late and small.
-
-    Statistic: typical change from one record to the next, of the total against the weighted sum of
-    the terms, where that sum does not reproduce the total. Threshold: one half, which independent
-    noise reaches under any window of two records or more; always a note.
-
-    Healthy look-alikes: all of them: the training is not affected.
-    """
-
-    name: ClassVar[str] = "smoothed-total"
-    fault: ClassVar[Fault] = Fault.RECORD
-    needs: ClassVar[frozenset[Need]] = frozenset({Need.COMPOSITION, Need.HISTORY})
-
-    def check(self, case: Case) -> Iterable[Finding]:
-        """At most one note, about the main total."""
-        composition = case.composition
-        if composition is None or composition.exact:
-            return
-        rest = rest_of(case.train, composition)
-        if rest is None or len(rest.rows) < 20 or not smoothed(rest):
-            return
-        steps = steps_between(case.train.steps[rest.rows])
-        ratio = roughness(rest.total) / roughness(rest.weighted)
-        yield Finding(
-            rule=self.name,
-            fault=self.fault,
-            severity=Severity.NOTE,
-            terms=(composition.total,),
-            steps=steps,
-            summary=(
-                f"'{composition.total}' changes {number(ratio)} times as much from record to "
-                "record as its terms do: it is smoothed, and not their sum."
-            ),
-            evidence=(
-                Evidence(
-                    text="typical change of the total over that of the weighted sum",
-                    series=composition.total,
-                    steps=steps,
-                    value=ratio,
-                    threshold=0.5,
-                ),
-            ),
-            cause="The log prints a running mean of the total beside momentary terms.",
-            action="Look at the terms, or at their sum, for jumps.",
-            verify="compare the total's mean over an epoch with the mean of the sums",
-        )

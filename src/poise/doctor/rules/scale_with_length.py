@@ -8,7 +8,7 @@ import numpy as np
 from poise.doctor.case import Case
 from poise.doctor.finding import Evidence, Fault, Finding, Severity
 from poise.doctor.rule import Need
-from poise.doctor.series import number
+from poise.doctor.series import number, python_name
 from poise.doctor.shares import known_weight
 from poise.doctor.stats import line, smooth
 from poise.doctor.trace import Stretch
@@ -46,17 +46,32 @@ class ScalesWithLength:
     needs: ClassVar[frozenset[Need]] = frozenset({Need.TERM, Need.TOKENS, Need.HISTORY})
 
     def check(self, case: Case) -> Iterable[Finding]:
-        """One finding for every term, with the count that explains it best."""
+        """One finding for every term, with the count that explains it best.
+
+        A total that grows with its terms is their consequence and is not reported besides.
+        """
         stretch = case.stretches[0]
         counts = list(case.train.of_kind(Kind.COUNT))
-        for term in case.train.of_kind(Kind.TERM, Kind.TOTAL):
-            own = [one for one in counts if one.of == term.name] or [
-                one for one in counts if one.of is None
+        for kind in (Kind.TERM, Kind.TOTAL):
+            found = [
+                _finding(case, stretch, term, count, fit)
+                for term in case.train.of_kind(kind)
+                for fit, count in [_best(stretch, term, counts)]
+                if fit is not None and count is not None
             ]
-            fits = [(fit, one) for one in own if (fit := _fit(stretch, term, one)) is not None]
-            if fits:
-                (slope, r2, records), count = max(fits, key=lambda item: item[0][1])
-                yield _finding(case, stretch, term, count, (slope, r2, records))
+            yield from found
+            if found:
+                return
+
+
+def _best(
+    stretch: Stretch, term: Series, counts: list[Series]
+) -> tuple[tuple[float, float, int] | None, Series | None]:
+    """The fit on the count that explains a term best; counts of the term itself come first."""
+    own = [one for one in counts if one.of == term.name]
+    own = own or [one for one in counts if one.of is None]
+    fits = [(fit, one) for one in own if (fit := _fit(stretch, term, one)) is not None]
+    return max(fits, key=lambda item: item[0][1], default=(None, None))
 
 
 def _fit(stretch: Stretch, term: Series, count: Series) -> tuple[float, float, int] | None:
@@ -120,5 +135,6 @@ def _finding(
         "if it is a sum by design and the learning rate is tuned for it.",
         action=f"Divide '{term.name}' by the count it is taken over, over all micro-batches and "
         "ranks together.",
-        verify="Feed one batch twice in one: a mean stays, a sum doubles.",
+        verify=f"print({python_name(term.name)}(batch), {python_name(term.name)}(torch.cat([batch, "
+        "batch])))  # a mean stays, a sum doubles",
     )

@@ -87,7 +87,7 @@ class LearningRateConstant:
             ),
             evidence=(
                 Evidence(
-                    text="number of different learning rates",
+                    text=f"1 learning rate in {len(found[0][1])} records",
                     series=found[0][1].name,
                     steps=steps,
                     value=1.0,
@@ -99,7 +99,7 @@ class LearningRateConstant:
                 "if the schedule's first change lies beyond this run."
             ),
             action="Call scheduler.step() once after every optimizer.step().",
-            verify="print(scheduler.last_epoch, optimizer.param_groups[0]['lr']) after 10 steps",
+            verify="print(scheduler.last_epoch, optimizer.param_groups[0]['lr'])  # after 10 steps",
         )
 
 
@@ -159,7 +159,7 @@ class LearningRateFloorEarly:
             ),
             evidence=(
                 Evidence(
-                    text=f"share of the records spent at the floor, from step {steps[0]}",
+                    text=f"{1 - share:.0%} of the records are spent at the floor (a cosine: 2%)",
                     series=one.series.name,
                     steps=steps,
                     value=1 - share,
@@ -172,7 +172,7 @@ class LearningRateFloorEarly:
                 "cool-down phase."
             ),
             action="Step the schedule once per optimizer step and count its total steps so.",
-            verify="print the number of scheduler.step() and of optimizer.step() calls",
+            verify="print(scheduler.last_epoch, optimizer_steps)  # must be equal",
         )
 
 
@@ -225,7 +225,8 @@ class LearningRateReset:
             ),
             evidence=(
                 Evidence(
-                    text="learning rate after the resume over the one before at the same step",
+                    text=f"{number(got)} after the resume over {number(expected)} before "
+                    "at that step",
                     series=after.series.name,
                     steps=(step, step),
                     value=min(factor, 1e300),
@@ -237,9 +238,13 @@ class LearningRateReset:
                 "resumed run was given a new schedule on purpose."
             ),
             action="Save and load scheduler.state_dict() with the optimizer's.",
-            verify="print(scheduler.last_epoch) after loading the checkpoint",
+            verify="print(scheduler.last_epoch)  # after loading the checkpoint: not 0",
             caused_by=("restart",),
         )
+
+
+def _times(count: int) -> str:
+    return "once," if count == 1 else f"{count} times, first"
 
 
 @final
@@ -279,12 +284,12 @@ class LearningRateSawtooth:
             terms=(one.series.name,),
             steps=steps,
             summary=(
-                f"'{one.series.name}' jumps back up {len(jumps)} times, first from {rise} at step "
+                f"'{one.series.name}' jumps back up {_times(len(jumps))} from {rise} at step "
                 f"{int(one.steps[at])}."
             ),
             evidence=(
                 Evidence(
-                    text="number of rises by more than a factor of 3 after a decay",
+                    text=f"{len(jumps)} rises by more than a factor of 3 after a decay",
                     series=one.series.name,
                     steps=steps,
                     value=float(len(jumps)),
@@ -296,7 +301,7 @@ class LearningRateSawtooth:
                 "scheduler that is built anew, every epoch for instance."
             ),
             action="Build the scheduler once, before the first epoch, unless restarts are meant.",
-            verify="print(id(scheduler), scheduler.last_epoch) at the start of every epoch",
+            verify="print(id(scheduler), scheduler.last_epoch)  # at the start of every epoch",
         )
 
 

@@ -8,6 +8,7 @@ import numpy as np
 from poise.doctor.case import Case
 from poise.doctor.finding import Evidence, Fault, Finding, Severity
 from poise.doctor.hints import family, role_of
+from poise.doctor.proofs import alone
 from poise.doctor.rule import Need
 from poise.doctor.series import number
 from poise.doctor.shares import GRADIENT_UNKNOWN, Shares, known_weight, value_shares
@@ -159,7 +160,6 @@ def _finding(case: Case, stretch: Stretch, shares: Shares, one: Trace, why: str)
         "is a penalty or bonus by design, or was converged from the start.",
         action=f"Measure the gradient share of '{one.name}' with poise.Watch; raise its weight "
         "until that share is at least 0.05, or give its head an optimizer group of its own.",
-        verify=f"Train '{one.name}' alone for a few hundred steps: if it falls now, it was "
-        "starved; if not, look at its targets.",
+        verify=alone(one.name, "falls: it was starved; stays: look at its targets"),
         caused_by=("value-dominance",),
     )

@@ -1,5 +1,6 @@
 """A term sits at the value of a constant predictor, or on a plateau while others move."""
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from math import log
@@ -10,8 +11,9 @@ import numpy as np
 from poise.doctor.case import Case
 from poise.doctor.finding import Evidence, Fault, Finding, Severity
 from poise.doctor.hints import family, role_of, words
+from poise.doctor.proofs import alone, rerun
 from poise.doctor.rule import Need
-from poise.doctor.series import named, number
+from poise.doctor.series import named, number, python_name
 from poise.doctor.shares import known_weight
 from poise.doctor.stats import MAD_TO_SIGMA, ends
 from poise.doctor.trace import Stretch, Trace
@@ -24,14 +26,24 @@ MOVED = 0.3
 ABOVE = 0.1
 """A term that ends this far above its start rises: see `rises-while-others-fall`."""
 NEAR = 0.005
-"""Relative distance to ln K, for the usual numbers of classes."""
-NEAR_MANY = 0.015
-"""The same for 1024 classes and more, where a trained cross-entropy is far below ln K."""
+"""Relative distance to ln K. With the numbers of classes that are tried, one level in six between
+ln 1000 and ln 250000 is that near to one of them by chance, which is why K is called a guess."""
 FEW = (2, 10, 100, 1000)
 MANY = (
     *(2**k for k in range(10, 19)),
     *(30522, 32000, 32128, 49408, 50257, 50265, 65024, 128256, 151936, 250002),
 )
+COMPARABLE = 0.05
+"""Part of a flat term's value from which a falling term shows that the flat one should fall too:
+below it, what the falling term gained is less than the ordinary scatter of the total."""
+PROTOTYPES = (4096, 8192, 65536, 131072)
+"""Output sizes of self-distillation, whose teacher leaves the level a little beside ln K."""
+NEAR_PROTOTYPES = 0.015
+"""Relative distance to ln K for these."""
+BATCHES = tuple(k for size in (2**e for e in range(3, 16)) for k in (2 * size - 1, size))
+"""Candidates of a contrastive term: 2B - 1 for two views of a batch of B, B for pairs."""
+CONTRASTIVE = re.compile(r"nce|contrast|ntxent|nt_xent|simclr|clip|(^|[^a-z])itc", re.IGNORECASE)
+"""Names of terms that tell the partner of a sample from the other samples of its batch."""
 RECORDS = 20
 """Records of a stretch from which a plateau is judged; 10 do if they hardly scatter."""
 
@@ -54,9 +66,10 @@ class StuckAtLogK:
 
     Statistic: medians of the first and the last tenth of the term against ln K, for K logged, 2,
     10, 100, 1000, powers of two from 1024 and common vocabulary sizes. Thresholds: both within 0.5%
-    of ln K (1.5% from 1024 on: a trained term is far away there, a fresh one scatters), the first
-    not more than 0.5% below it (a fresh model starts at or above ln K), and less than 3%
-    improvement. Adversarial terms, for which ln 2 is the balance, are a note.
+    of ln K (1.5% for the output sizes of self-distillation), the first not more than 0.5% below it
+    (a fresh model starts at or above ln K), and less than 3% improvement. For contrastive terms K
+    is also taken from the batch: B, and 2B - 1 for two views, with B a power of two. Adversarial
+    terms, for which ln 2 is the balance, are a note.
 
     Healthy look-alikes: the first steps of every training; a warm start whose level happens to be
     near ln K; discriminators in balance; noise as target.
@@ -84,11 +97,15 @@ def _logged_classes(stretch: Stretch) -> dict[int, str]:
 
 
 def _guess(one: Trace, logged: dict[int, str]) -> _Guess | None:
-    if len(one) < RECORDS or not one.positive or not one.fall < STILL:
+    if len(one) < RECORDS or not one.positive:
         return None
     first, last = ends(one.mid)
-    for classes in (*logged, *FEW, *MANY):
-        near = NEAR_MANY if classes >= MANY[0] or classes in logged else NEAR
+    error = 3 * 1.25 * MAD_TO_SIGMA * one.scatter * np.sqrt(2 / max(5, len(one) // 20))
+    if one.best < (1 - STILL) * first - error:
+        return None
+    batches = BATCHES if CONTRASTIVE.search(one.name) else ()
+    for classes in (*logged, *FEW, *MANY, *batches):
+        near = NEAR_PROTOTYPES if classes in PROTOTYPES else NEAR
         distance = max(abs(first / log(classes) - 1), abs(last / log(classes) - 1))
         if distance < near and first > (1 - NEAR) * log(classes):
             return _Guess(classes, distance, logged.get(classes, ""))
@@ -116,7 +133,7 @@ def _at_log_k(case: Case, one: Trace, guess: _Guess) -> Finding:
                 series=one.name,
                 steps=one.steps,
                 value=guess.distance,
-                threshold=NEAR_MANY if guess.classes >= MANY[0] else NEAR,
+                threshold=NEAR_PROTOTYPES if guess.classes in PROTOTYPES else NEAR,
             ),
         ),
         cause="The outputs carry no information about the targets: misaligned pairs, a learning "
@@ -124,7 +141,8 @@ def _at_log_k(case: Case, one: Trace, guess: _Guess) -> Finding:
         "balance, and if the value is near ln K by chance (a warm start).",
         action=f"Check the learning rate first, then fit '{one.name}' to one batch: if it cannot "
         "fall there, the targets do not belong to the inputs.",
-        verify="Shuffle the targets of that batch: if the term does not get worse, it uses none.",
+        verify=f"print({python_name(one.name)}(inputs, targets), {python_name(one.name)}(inputs, "
+        "targets.roll(1, 0)))  # equal: the inputs are not used",
         caused_by=("lr-zero",),
     )
 
@@ -141,10 +159,13 @@ class Plateau:
     less than 3% down (for the lowest median beyond what chance does to it) and less than 10% up,
     while another task term falls by 30%: the plateau test of the seeded trainings. A plateau after
     a fall is convergence and not reported. All terms of a family (`loss_dice_0` ...) must hold
-    still. Adversaries, penalties and terms that change sign are left out. With fewer than 20
-    records, or for a term that is not in the total, it is a note.
+    still. Adversaries, penalties and terms that change sign are left out, terms that
+    `stuck-at-log-k` names too. With fewer than 20 records, for a term that is not in the total,
+    where the noise hides a change of 3%, and if all terms that fall are small beside it (below a
+    twentieth of its value), it is a note.
 
-    Healthy look-alikes: irreducible noise (diffusion losses), terms that start converged.
+    Healthy look-alikes: irreducible noise (diffusion losses), terms that start converged, the
+    fine-tuning of a converged model beside a small auxiliary.
     """
 
     name: ClassVar[str] = "plateau-while-others-move"
@@ -153,7 +174,7 @@ class Plateau:
 
     def check(self, case: Case) -> Iterable[Finding]:
         """One finding for every family of terms, from the longest stretch that shows it."""
-        seen: set[str] = set()
+        seen = {family(name) for one in StuckAtLogK().check(case) for name in one.terms}
         for stretch in case.stretches[:8]:
             for still in _still(case, stretch):
                 key = family(still[0].name)
@@ -201,19 +222,46 @@ def _flat(one: Trace, records: int) -> bool:
     return bool(not opened_high and lowest > begin * (1 - STILL) - error * np.sqrt(2 / window))
 
 
+def _comparable(case: Case, movers: list[Trace], still: Trace) -> bool:
+    """True if a term that falls started at a twentieth of the flat term's weighted value or more.
+
+    A large loss that is flat beside a small auxiliary is what fine-tuning of a converged model
+    looks like.
+    """
+    level = _weighted_start(case, still)
+    return any(_weighted_start(case, one) >= COMPARABLE * level for one in movers)
+
+
+def _resolution(one: Trace) -> float:
+    """Standard error of the change between the first and the last quarter, as a part of the level.
+
+    Where it is above the threshold itself, noise hides whether the term has moved.
+    """
+    scatter = 1.25 * MAD_TO_SIGMA * one.scatter * np.sqrt(8 / len(one))
+    return float(scatter / one.start)
+
+
+def _weighted_start(case: Case, one: Trace) -> float:
+    weight = known_weight(case, one.name)
+    return one.start * abs(weight or 1.0)
+
+
 def _plateau(case: Case, stretch: Stretch, still: list[Trace]) -> Finding:
     movers = sorted(_movers(case, stretch), key=lambda one: -one.fall)
     top = max(still, key=lambda one: abs(one.end))
     names = tuple(one.name for one in still)
+    first, last = ends(top.mid, 0.25)
     outside = all(known_weight(case, name) == 0.0 for name in names)
-    unsure = outside or len(top) < RECORDS
+    unsure = outside or len(top) < RECORDS or not _comparable(case, movers, top)
+    unsure = unsure or _resolution(top) > STILL
     facts = [
         Evidence(
-            text=f"'{top.name}' goes from {number(top.start)} to {number(top.end)}, at best "
-            f"{number(top.best)}: {top.fall:.1%} down",
+            text=f"'{top.name}': first quarter {number(first)}, last quarter "
+            f"{number(last)}, lowest "
+            f"running median {number(top.best)}; {1 - last / first:.1%} down (below {STILL:.0%})",
             series=top.name,
             steps=top.steps,
-            value=top.fall,
+            value=1 - last / first,
             threshold=STILL,
         )
     ]
@@ -233,16 +281,17 @@ def _plateau(case: Case, stretch: Stretch, still: list[Trace]) -> Finding:
         severity=Severity.NOTE if unsure else Severity.WARNING,
         terms=names,
         steps=top.steps,
-        summary=f"{named(names)}: flat at {number(top.start)} -> {number(top.end)} "
-        f"({top.fall:.1%} down) while '{movers[0].name}' falls by {movers[0].fall:.0%}",
+        summary=f"{named(names)}: flat at {number(first)} -> {number(last)} (first and "
+        "last quarter) "
+        f"while '{movers[0].name}' falls by {movers[0].fall:.0%}",
         evidence=tuple(facts),
         cause="No signal reaches it (targets, a detached input), its weight is too small, or what "
         "is left is noise. Expected if it started converged or its target is noisy by nature "
         "(diffusion).",
-        action=f"Train '{top.name}' alone on one batch: if it falls, it was starved; if not, look "
-        "at its targets and its graph.",
-        verify="Compare with the best constant prediction: a term below it has learned something.",
-        caused_by=("stuck-at-log-k", "value-starvation", "lr-zero"),
+        action=f"Train '{top.name}' alone on one batch; if it falls raise its weight, if not check "
+        "its targets and its graph.",
+        verify=alone(top.name, "falls: it was starved; stays: no signal reaches it"),
+        caused_by=("value-starvation", "term-constant", "lr-zero"),
     )
 
 
@@ -302,6 +351,5 @@ def _rest(total: Trace, since: int) -> Finding:
         ),
         cause="Converged, or the step size no longer fits. Expected at the end of a training.",
         action="Lower the learning rate now, or stop earlier next time.",
-        verify="If a tenth of the learning rate lowers the loss within a few hundred steps, the "
-        "plateau was the step size.",
+        verify=rerun("a tenth of the learning rate", "if the total falls, it was the step size"),
     )

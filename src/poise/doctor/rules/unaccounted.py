@@ -12,10 +12,11 @@ from poise.doctor.finding import Evidence, Fault, Finding, Severity
 from poise.doctor.hints import role_hint
 from poise.doctor.rule import Need
 from poise.doctor.series import (
-    ends,
+    first_and_last,
     moved,
     named,
     number,
+    python_name,
     roughness,
     span,
     steps_between,
@@ -137,6 +138,16 @@ def structural(rest: Rest) -> bool:
     return calm or share > 0.4 or share * typical > 6 * change
 
 
+def offset(rest: Rest, tolerance: float) -> bool:
+    """True if the rest is one constant, up to what printing does to it: it has no gradient.
+
+    Between its 5% and its 95% quantile the rest must not span more than twice the tolerance, nor
+    more than a hundredth of itself where the values are printed in full.
+    """
+    low, middle, high = (float(one) for one in np.quantile(rest.shares, [0.05, 0.5, 0.95]))
+    return high - low <= max(4 * tolerance, 0.01 * abs(middle))
+
+
 def _table_of(case: Case, composition: Composition) -> Table | None:
     tables = (one for one in case.run.tables if one.split == case.train.split)
     return next((one for one in tables if composition.total in one.series), None)
@@ -161,8 +172,9 @@ class UnaccountedTotal:
     of 20 skewed values can leave it.
 
     A note, too, if the terms explain less than a tenth of the total: then the log prints a total
-    and something beside it and never meant to break it down; and if one term of unknown weight
-    explains the rest by a weight that changes slowly.
+    and something beside it and never meant to break it down; if one term of unknown weight explains
+    the rest by a weight that changes slowly; and if the rest is one constant, which has no
+    gradient.
 
     Healthy look-alikes: rounding, medians, averages over windows; a constant offset, such as the
     log-variance part of learned weights; weight decay that is added to the total.
@@ -176,7 +188,10 @@ class UnaccountedTotal:
         """One finding for every total with a structural rest."""
         for composition in case.run.compositions:
             table = _table_of(case, composition)
-            if composition.exact or table is None:
+            settled = composition.exact or (
+                composition is case.composition and case.normaliser is not None
+            )
+            if settled or table is None:
                 continue
             rest = rest_of(table, composition)
             if rest is None or len(rest.rows) < LEAST or smoothed(rest):
@@ -192,6 +207,7 @@ class UnaccountedTotal:
             return
         changing = composition.residual <= composition.tolerance
         varies = adaptive(table, composition, rest)
+        changing = changing or offset(rest, composition.tolerance)
         breakdown = any(one.weight for one in composition.terms) and abs(middle) < 0.9
         proved = table.grain == "epoch" or structural(rest)
         large = abs(middle) > 0.05 and breakdown and proved and not changing and varies is None
@@ -202,7 +218,7 @@ class UnaccountedTotal:
     ) -> Finding:
         shares = rest.shares
         middle = float(np.median(shares))
-        first, last = ends(rest.left)
+        first, last = first_and_last(rest.left)
         trend = f"goes from {number(first)} to {number(last)}" if moved(rest.left) else "is steady"
         steps = steps_between(table.steps[rest.rows])
         counted = [one.name for one in composition.terms if one.weight]
@@ -224,7 +240,8 @@ class UnaccountedTotal:
             ),
             evidence=(
                 Evidence(
-                    text="median of total minus weighted sum, in units of the total",
+                    text=f"median of total minus weighted sum: {100 * middle:.1f}% of the total "
+                    f"(a warning from {100 * max(0.05, 10 * composition.tolerance):.2g}% on)",
                     series=composition.total,
                     steps=steps,
                     value=middle,
@@ -244,7 +261,8 @@ class UnaccountedTotal:
                 "an offset such as the one of learned weights."
             ),
             action=f"Log every summand of '{composition.total}'.",
-            verify=f"print({composition.total} - sum of the weighted terms) for one batch",
+            verify=f"print({python_name(composition.total)} - sum(weights[k] * terms[k] "
+            "for k in terms))",
         )
 
 
@@ -319,7 +337,8 @@ class UnaccountedTerms:
                 )
             ),
             action=f"Add them to '{composition.total}', or mark them as monitors.",
-            verify=f"change '{names[0]}' by hand for one batch: does '{composition.total}' change?",
+            verify=f"print(torch.autograd.grad({python_name(composition.total)}, "
+            f"{python_name(names[0])}, allow_unused=True))  # None: it is not in the total",
         )
 
 
@@ -330,7 +349,8 @@ def _ever(case: Case, term: str) -> bool:
 
 
 def _movement(case: Case, one: Series) -> Evidence:
-    first, last = ends(one.values[np.isfinite(one.values)])
+    good = one.values[np.isfinite(one.values)]
+    first, last = float(np.median(good[:5])), first_and_last(good)[1]
     return Evidence(
         text=f"'{one.name}' moves from {number(first)} to {number(last)} with weight 0",
         series=one.name,

@@ -9,7 +9,7 @@ from poise.doctor.case import Case
 from poise.doctor.finding import Evidence, Fault, Finding, Severity
 from poise.doctor.hints import role_of, words
 from poise.doctor.rule import Need
-from poise.doctor.series import number
+from poise.doctor.series import number, python_name
 from poise.doctor.shares import GRADIENT_UNKNOWN, known_weight
 from poise.doctor.trace import Stretch, Trace
 from poise.run import Kind
@@ -91,11 +91,14 @@ def _finding(case: Case, one: Trace) -> Finding:
                 threshold=ACCELERATES,
             ),
         ),
+        caused_by=("beyond-precision",),
         cause="The term can be lowered without limit. Expected if it is an adversary's loss, an "
         "actor's loss that follows growing returns, or a likelihood that is about to slow down.",
         action=f"Give '{one.name}' a floor: a hinge, a clamp on the log-variance, a normalised "
         "input.",
-        verify="Scale the term's input by 1, 10, 100: if the term keeps falling, it has no bound.",
+        verify=f"for s in (1, 10, 100): print({python_name(one.name)}(s * outputs))  # "
+        "keeps falling: "
+        "no bound",
     )
 
 
@@ -177,7 +180,7 @@ def _runaway(stretch: Stretch, critic: Trace, actor: Trace) -> Finding:
         evidence=tuple(facts),
         cause="Value estimates feed on themselves (overestimation), or rewards are not scaled. "
         "Expected if the logged returns grow as much and rewards are left unscaled on purpose.",
-        action="Scale or normalise the rewards (or the returns), clip the critic's gradient, and "
-        "take the smaller of two critics as the target.",
-        verify="The mean estimate must stay at or below the discounted returns that were reached.",
+        action="Normalise the rewards (or the returns), so that the value targets keep one scale.",
+        verify="print(critic(states).mean(), discounted_returns.mean())  # the first must "
+        "not exceed",
     )

@@ -7,12 +7,14 @@ import numpy as np
 
 from poise.doctor.case import Case
 from poise.doctor.finding import Evidence, Fault, Finding, Severity
+from poise.doctor.proofs import RATES
 from poise.doctor.rule import Need
 from poise.doctor.series import (
     decimals,
     falls,
     finite,
     longest,
+    moved,
     named,
     span,
     steps_between,
@@ -51,7 +53,8 @@ class LearningRateZero:
     Statistic: stretches of records in which every logged learning rate is 0. Thresholds: the whole
     run; or more than a twentieth of it, at least 3 records, anywhere but at its end (the end
     belongs to `lr-floor-early`). A zero that printing may have made from a small number (see
-    `lr-rounded`), or under which the losses keep falling, is a note.
+    `lr-rounded`), or under which the losses keep falling, is a note; a warning where it lasts for
+    the whole run and nothing else in the log moves by more than its noise.
 
     Healthy look-alikes: the first step of a warm-up from 0 (one record), the last steps of a
     cosine, one frozen parameter group among others that train, a stage that only measures.
@@ -66,10 +69,10 @@ class LearningRateZero:
         for table in case.run.tables:
             rates = [one for one in table.of_kind(Kind.LEARNING_RATE) if len(one)]
             if table.split == case.train.split and rates:
-                yield from self._table(table, rates)
+                yield from self._table(case, table, rates)
                 return
 
-    def _table(self, table: Table, rates: list[Series]) -> Iterator[Finding]:
+    def _table(self, case: Case, table: Table, rates: list[Series]) -> Iterator[Finding]:
         zero = np.ones(len(table), np.bool_)
         for one in rates:
             hit = np.zeros(len(table), np.bool_)
@@ -85,29 +88,42 @@ class LearningRateZero:
         count = last - first
         if whole or count > max(2, len(zero) // 20):
             where = steps_between(steps[first:last])
-            yield self._finding(table, rates, where, count, whole=whole)
+            yield self._finding(case, table, rates, where, count, whole=whole)
 
     def _finding(
-        self, table: Table, rates: list[Series], steps: tuple[int, int], count: int, *, whole: bool
+        self,
+        case: Case,
+        table: Table,
+        rates: list[Series],
+        steps: tuple[int, int],
+        count: int,
+        *,
+        whole: bool,
     ) -> Finding:
-        rounded = any(zero_may_be_rounded(table, one) for one in rates)
+        rounded = any(
+            zero_may_be_rounded(table, one) and not _abrupt(table, one, steps) for one in rates
+        )
         trains = whole and any(falls(one.values) for one in table.of_kind(Kind.TOTAL, Kind.TERM))
         doubt = (
             "the log prints so few decimals that a small number would show as 0"
             if rounded
             else "the losses fall all the same, so another learning rate must be at work"
         )
-        sure = not (rounded or trains) and (not whole or count >= 3)
-        severity = Severity.NOTE if not sure else Severity.ERROR if whole else Severity.WARNING
+        frozen = rounded and whole and len(table) >= 20 and not _anything_moves(case)
+        sure = frozen or (not (rounded or trains) and (not whole or count >= 3))
+        severity = Severity.ERROR if whole and not frozen else Severity.WARNING
+        severity = severity if sure else Severity.NOTE
         extent = "the whole run" if whole else f"{count} records in a row"
         names = named([one.name for one in rates])
+        but = "" if sure else f", but {doubt}"
+        but = ", and nothing else in the log moves" if frozen else but
         return Finding(
             rule=self.name,
             fault=self.fault,
             severity=severity,
             terms=tuple(one.name for one in rates),
             steps=steps,
-            summary=f"{names} is exactly 0 over {extent}" + ("." if sure else f", but {doubt}."),
+            summary=f"{names} is exactly 0 over {extent}{but}.",
             evidence=(
                 Evidence(
                     text=f"learning rate 0 in {count} of {len(rates[0])} records",
@@ -123,8 +139,28 @@ class LearningRateZero:
                 "rounds."
             ),
             action="Print the optimizer's own learning rate with '%.3g' at these steps.",
-            verify="[group['lr'] for group in optimizer.param_groups]",
+            verify=RATES,
         )
+
+
+def _abrupt(table: Table, rate: Series, steps: tuple[int, int]) -> bool:
+    """True if a learning rate goes from a visible value to 0 and back to one at once.
+
+    What rounding hides grows through one unit of the last decimal; two units on both sides are no
+    rounding.
+    """
+    places = decimals(finite(rate.values[rate.values != 0]))
+    where = table.steps_of(rate)
+    before, after = rate.values[where < steps[0]], rate.values[where > steps[1]]
+    if places is None or not len(before) or not len(after):
+        return False
+    return bool(min(abs(before[-1]), abs(after[0])) > 1.5 * 10.0**-places)
+
+
+def _anything_moves(case: Case) -> bool:
+    """True if any loss or statistic of any table changes by more than its noise."""
+    kinds = (Kind.TOTAL, Kind.TERM, Kind.STATISTIC)
+    return any(moved(one.values) for table in case.run.tables for one in table.of_kind(*kinds))
 
 
 @final
@@ -146,10 +182,13 @@ class LearningRateRounded:
     needs: ClassVar[frozenset[Need]] = frozenset({Need.LEARNING_RATE})
 
     def check(self, case: Case) -> Iterable[Finding]:
-        """At most one note: the first learning rate that is rounded to 0."""
+        """At most one note: the first learning rate that is rounded to 0 now and then.
+
+        One that is always 0 is what `lr-zero` is about, which names the rounding too.
+        """
         for table, one in rates(case):
             zeros = np.flatnonzero(one.values == 0)
-            if len(zeros) > 1 and zero_may_be_rounded(table, one):
+            if 1 < len(zeros) < len(one) and zero_may_be_rounded(table, one):
                 yield self._finding(table, one, len(zeros))
                 return
 
@@ -166,7 +205,7 @@ class LearningRateRounded:
             summary=f"'{one.name}' is printed {how}: {zeros} of {len(one)} values show as 0.",
             evidence=(
                 Evidence(
-                    text="values that show as 0",
+                    text=f"{zeros} of {len(one)} values show as 0",
                     series=one.name,
                     steps=span(table, one),
                     value=float(zeros),
@@ -175,5 +214,5 @@ class LearningRateRounded:
             ),
             cause="A small learning rate, printed too coarsely. Expected in a warm-up.",
             action="Print learning rates with '%.3g'.",
-            verify="[group['lr'] for group in optimizer.param_groups]",
+            verify=RATES,
         )

@@ -52,6 +52,8 @@ def _remarks(scan: Scan) -> list[str]:
         for name, count in scan.counts.items()
         if count > MAX_EVENTS
     ]
+    if scan.decimal:
+        remarks.append(f"{scan.decimal} numbers have a decimal comma and are read as such")
     if scan.skipped:
         remarks.append(f"{scan.skipped} lines with numbers have no form in common and are not read")
     return remarks

@@ -75,7 +75,7 @@ SPLITS = {"tr": "train", "va": "val", "te": "test", "ev": "eval", "de": "val"}
 POSITION = re.compile(
     rf"(?i)^(?:(?:{_SPLIT}|start|beginning)\W*)?(?:(?:global|current|cur|n|opt(?:imizer)?)[\s_-]*)?"
     r"(?P<word>epochs?|ep|iters?|iterations?|itr|it|steps?|batch|mini-?batch|num_updates"
-    r"|time[ _-]?steps?|训练回合|轮次|迭代|步数)"
+    r"|time[ _-]?steps?|[eé]po(?:ca|che|que|k|ka)s?|эпоха|训练回合|轮次|迭代|步数)"
     rf"(?:[\s_]*(?:idx|id|no|#))?\s*(?:\((?:{_SPLIT})\))?$"
 )
 """A name that is a position and nothing else."""
@@ -85,17 +85,29 @@ POSITION_END = re.compile(
 )
 """A position at the end of prose, before a number."""
 
-WORDS = {"ep": "epoch", "it": "iter", "ba": "iter", "mi": "iter", "训练": "epoch", "轮次": "epoch"}
+WORDS = {
+    **dict.fromkeys(("ep", "ép", "эп", "训练", "轮次"), "epoch"),
+    **dict.fromkeys(("it", "ba", "mi"), "iter"),
+}
 """Position by the first two letters of its word; every other word is a `step`."""
 
 GLOBAL = re.compile(r"(?i)global|num_updates")
 """Marks the step of the whole training among several."""
+
+SCORED = re.compile(r"(?i)acc|correct|hit|score|win|pass|mem|gpu|cpu|prec|rec")
+"""A word in front of a fraction that counts successes or a resource, not iterations."""
+
+COUNTER = re.compile(rf"(?:^|[\]\s])\s*\[({S})\]\s+(?=[^\W\d])")
+"""A number in brackets in front of the values of a line without a position: their step."""
 
 ALL_TERMS = re.compile(rf"^\(epoch: {S}, iters: {S},? [^()]*\)")
 """The head of a line whose values are all loss terms: pix2pix and its descendants."""
 
 AVERAGED = re.compile(r"(?i)\baveraged? (?:\w+ )?stats\b")
 """What follows is the summary of an epoch; the number in parentheses is its mean."""
+
+AVERAGE = re.compile(r"(?i)^(?:avg|average|mean)[\s_]+")
+"""In front of a name: the mean over an evaluation."""
 
 BAR = re.compile(rf"{S}%\|| {S}/{S} \[{DEAD}|^\s*{S}/{S} *█")
 """A progress bar, which repaints one state several times."""
@@ -144,11 +156,17 @@ UNIT = re.compile(
 )
 """What may stand behind a number as its unit."""
 
+PREFIX = re.compile(rf"^(?:TRACE|DEBUG|INFO|WARN(?:ING)?|ERROR|CRITICAL):(?:[\w.-]|{S})+:(?=\s*\S)")
+"""Level and name of a logger in front of a message, as `logging` prints them by default."""
+
 LEVEL = re.compile(r"\b(?:TRACE|DEBUG|INFO|WARN(?:ING)?|ERROR)$")
 """The end of a log prefix, which is no name."""
 
 FILLER = re.compile(r"(?i)^(?:(?:with|and|the|has|got|is|of|INFO|DEBUG|WARNING)\b[\s:]*)+")
 """Words at the beginning of a name that do not belong to it."""
+
+COPULA = re.compile(r"(?i)(?:\s+(?:is|was|are|at|of|value))+$")
+"""Words at the end of a name that lead over to its value."""
 
 NAMES = {"学习率": "lr"}
 """Names of quantities that are not English."""

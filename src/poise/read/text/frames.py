@@ -11,6 +11,9 @@ from poise.read.text.records import POSITIONS, Records
 from poise.read.text.scan import Said
 from poise.run import Event, Ints
 
+_TOTALS = {"loss", "total loss", "total_loss"}
+"""What an evaluation reports is a result under these names, whatever the training calls its own."""
+
 
 @dataclass(slots=True, eq=False)
 class _Group:
@@ -48,7 +51,7 @@ def build(
         terms: Names that the dialect declares to be loss terms.
         remarks: Takes what is left out.
     """
-    groups = _groups(records)
+    groups = _groups(records, remarks)
     main = [one for one in groups if one.lossy and one.placed]
     known = {name.lower() for one in main for name in one.values if dialects.LOSSY.search(name)}
     main = main or [one for one in groups if one.lossy]
@@ -56,7 +59,7 @@ def build(
     for group in groups:
         if group in kept:
             continue
-        steady = _is_block(group, known)
+        steady = _is_block(group, known if group.split in ("", "train") else known | _TOTALS)
         large = len(group) > 2 * max(map(len, main))
         if steady and (not group.placed or (group.values and (group.split or large))):
             kept.append(group)
@@ -80,7 +83,7 @@ def _is_block(group: _Group, known: set[str]) -> bool:
     """
     size = len(group)
     steady = [name for name in group.values if len(group.columns[name].rows) * 2 > size]
-    if any(name.lower().removeprefix("avg_") in known for name in steady):
+    if any(dialects.AVERAGE.sub("", name).lower() in known for name in steady):
         return True
     return (size > 2 or group.placed) and len(steady) * 2 > len(group.values)
 
@@ -89,8 +92,8 @@ def _is_clock(name: str) -> bool:
     return bool(dialects.CLOCKY.search(name)) and not dialects.LOSSY.search(name)
 
 
-def _groups(records: Records) -> list[_Group]:
-    usable = _usable(records)
+def _groups(records: Records, remarks: list[str]) -> list[_Group]:
+    usable = _usable(records, remarks)
     columns = _inherited(records)
     key = np.stack([records.split, records.kind, records.averaged.astype(np.int64)])
     distinct, which = np.unique(key[:, usable], axis=1, return_inverse=True)
@@ -117,7 +120,7 @@ def _groups(records: Records) -> list[_Group]:
     return [one for one in groups if len(one.columns) > len(one.positions)]
 
 
-def _usable(records: Records) -> np.ndarray:
+def _usable(records: Records, remarks: list[str]) -> np.ndarray:
     """Records with values, except those in front of the first position."""
     usable = np.zeros(len(records.opened), bool)
     for name, column in records.columns.items():
@@ -125,14 +128,23 @@ def _usable(records: Records) -> np.ndarray:
             usable[column.rows] = True
     if records.placed.any():
         first = int(np.argmax(records.placed))
+        early = _lossy(records)[:first] & ~records.free[:first]
+        if count := records.early + int(early.sum()):
+            remarks.append(f"{count} records with losses in front of the first position left out")
         usable[:first] &= records.free[:first]
     tagged = np.array([bool(tag) for tag in records.tags])[records.kind]
     if not (tagged | ~usable).all():
-        lossy = [c.rows for n, c in records.columns.items() if dialects.LOSSY.search(n)]
-        has = np.zeros(len(usable), bool)
-        has[np.concatenate([np.empty(0, np.int64), *lossy])] = True
-        usable &= ~tagged | has
+        usable &= ~tagged | _lossy(records)
     return usable
+
+
+def _lossy(records: Records) -> np.ndarray:
+    """True for records that mention a loss."""
+    has = np.zeros(len(records.opened), bool)
+    for name, column in records.columns.items():
+        if dialects.LOSSY.search(name):
+            has[column.rows] = True
+    return has
 
 
 def _inherited(records: Records) -> dict[str, Column]:

@@ -27,6 +27,8 @@ LINE = 16_384
 """Characters of a line that are looked at."""
 
 _CHUNK = 1 << 24
+_THOUSANDS = re.compile(r"[-+]?[1-9]\d{0,2}(?:,\d{3})+(?:\.\d*)?")
+_DECIMAL = re.compile(r"[-+]?\d+,\d+(?:[eE][-+]?\d+)?")
 _ANSI = re.compile(rb"\x1b(?:\[[0-9;?]*[A-Za-z]|\][^\x07\x1b\n]{0,200}\x07|[()][A-Z0-9])")
 # the filling of a progress bar, with its right edge: █ to ▏, ━ ╸ ╺ ─ and the ASCII bars of Keras
 _GLYPHS = re.compile(rb"(?:\xe2\x96[\x80-\x9f]|\xe2\x94[\x81\x80]|\xe2\x95[\xb8-\xbb])+ *")
@@ -105,6 +107,29 @@ def numbers(lines: pl.Series) -> tuple[Floats, Ints]:
     counts = found.list.len().to_numpy().astype(np.int64)
     flat = found.explode().drop_nulls().cast(pl.Float64, strict=False)
     return flat.to_numpy(), np.cumsum(counts) - counts
+
+
+def ungrouped(printed: Sequence[tuple[str, ...]], *, lossy: bool) -> tuple[Floats | None, bool]:
+    """Numbers that commas divide, and whether the commas are decimal ones.
+
+    Groups of three digits are thousands, except in a loss, which is hardly ever that large.
+
+    Returns:
+        None for the numbers where the commas divide different numbers.
+
+    Example:
+        >>> ungrouped([("12", "500"), ("1", "024.5")], lossy=False)
+        (array([12500. ,  1024.5]), False)
+        >>> ungrouped([("0", "125")], lossy=True), ungrouped([("0.1", "0.2")], lossy=True)
+        ((array([0.125]), True), (None, False))
+    """
+    joined = [",".join(one) for one in printed]
+    points = any("." in one for one in joined)
+    if (points or not lossy) and all(map(_THOUSANDS.fullmatch, joined)):
+        return np.array([float(one.replace(",", "")) for one in joined]), False
+    if all(map(_DECIMAL.fullmatch, joined)):
+        return np.array([float(one.replace(",", ".")) for one in joined]), True
+    return None, False
 
 
 def texts(lines: pl.Series, slots: Sequence[int]) -> list[tuple[str, ...]]:

@@ -6,14 +6,15 @@ from dataclasses import dataclass, replace
 
 from poise.read.text import dialects
 from poise.read.text.dialects import DEAD, S
+from poise.read.text.grid import Cells, cells_of, named
 from poise.read.text.tokens import MARK, Token, is_label, position_kind, tokens_of
 
 INDENT = "\t"
 """Begins the name of a table row that stands below a `prefix`."""
 
 _SIDE = re.compile(rf"^\s*([^\W\d][\w/.+-]*(?:,\s?[^\W\d][\w/.+-]*)+)[\s:]+{S}(?:[\s,]+{S})+\s*$")
-_MAX_SLOTS = 400
-_BARE = re.compile(r"(?:^|\t|INFO|: | - |\])\s*\[*$")
+_MAX_SLOTS = 2_000
+_BARE = re.compile(r"(?:^|\t|INFO|: | - |\]|\x02)\s*$")
 """What stands in front of a list without a name."""
 
 
@@ -36,6 +37,8 @@ class Plan:
         terms: Names that the dialect guarantees to be loss terms.
         unnamed: The line lists losses without names.
         event: Name of the event the line reports.
+        grouped: Slots of numbers that commas divide, as in `12,500` or `0,125`.
+        cells: The line is a row of numbers; a line above it has the names.
     """
 
     pairs: tuple[tuple[int, str], ...] = ()
@@ -51,6 +54,8 @@ class Plan:
     terms: tuple[str, ...] = ()
     unnamed: bool = False
     event: str = ""
+    grouped: tuple[tuple[int, ...], ...] = ()
+    cells: Cells = ()
 
     @property
     def silent(self) -> bool:
@@ -64,6 +69,13 @@ class Plan:
             (slot, re.sub(S, lambda _: next(rest, ""), name)) for slot, name in self.pairs
         )
         return replace(self, pairs=pairs, name_slots=())
+
+    def headed(self, names: Sequence[str]) -> "Plan":
+        """The plan of a row of numbers with the names above it."""
+        pairs, positions = named(self.cells, names)
+        taken = {name for _, name in positions}
+        rest = tuple(one for one in self.positions if one[1] not in taken)
+        return replace(self, pairs=pairs, positions=(*positions, *rest), cells=())
 
 
 def parse(template: str, sample: Sequence[str] = ()) -> Plan:
@@ -85,9 +97,12 @@ def parse(template: str, sample: Sequence[str] = ()) -> Plan:
         return Plan(event=event)
     if not template.strip(dialects.EDGE) and dialects.RULER.search(template):
         return Plan(ruler=True)
-    text = dialects.IGNORED.sub(
-        lambda m: DEAD * m.group().count(S), template.translate(dialects.WIDE)
-    )
+    text = template.translate(dialects.WIDE)
+    for form in (dialects.PREFIX, dialects.IGNORED):
+        text = form.sub(lambda m: DEAD * m.group().count(S), text)
+    cells, behind = cells_of(text)
+    if cells:
+        return _cells(cells, behind, len(MARK.findall(text)) - len(MARK.findall(behind)))
     if dialects.CONSOLE.match(text):
         return _row(text)
     if S not in text or text.count(S) > _MAX_SLOTS:
@@ -129,6 +144,14 @@ def _row(text: str) -> Plan:
     return Plan(pairs=((slot, indent + name),), table=True, name_slots=tuple(range(slot)))
 
 
+def _cells(cells: Cells, behind: str, first: int) -> Plan:
+    """A row of numbers, with what the progress bar behind it says of the position."""
+    if not behind:
+        return Plan(cells=cells)
+    positions = _numbered(_positions(tokens_of(behind), behind, bar=True)[0])
+    return Plan(cells=cells, positions=tuple((first + i, n) for i, n in positions), bar=True)
+
+
 def _side(names: str, count: int) -> Plan:
     """`a,b,c 1.0 2.0 3.0`."""
     words = [one.strip() for one in names.split(",")]
@@ -161,6 +184,11 @@ def _line(text: str, sample: Sequence[str]) -> Plan:
         else:
             slot = token.average if averaged and token.average is not None else token.slots[0]
             pairs.append((slot, token.name))
+    counter = dialects.COUNTER.search(text)
+    leads = counter and len(pairs) > 1 and text.startswith(pairs[0][1], counter.end())
+    if counter and leads and not places:
+        slot = len(MARK.findall(text[: counter.start(1)]))
+        places = [(replace(values[0], kind="value", slots=(slot,)), "step")]
     pairs, spoken = _spoken_split(pairs, text)
     header = text[: min((one.start for one in values), default=len(text))]
     positions = _numbered(places)
@@ -175,6 +203,7 @@ def _line(text: str, sample: Sequence[str]) -> Plan:
         bar=bar,
         unnamed=unnamed,
         terms=_guaranteed(text, values),
+        grouped=tuple(one.slots for one in tokens if one.kind == "grouped"),
     )
     return _with_name_slots(plan, text)
 
@@ -192,20 +221,22 @@ def _listed(
     places: list[tuple[Token, str]] = []
     rate: list[tuple[int, str]] = []
     # VITS and its kin append the step, a whole number, and the learning rate to their losses
-    if not named and len(slots) > 3 and sample[slots[-2]].isdigit():
+    if not named and len(slots) != 3 and sample[slots[-2]].isdigit():
         places = [(replace(token, kind="value", slots=(slots[-2],)), "step")]
         rate = [(slots[-1], "lr")]
         slots = slots[:-2]
-    return [(slot, f"loss_{i}") for i, slot in enumerate(slots)] + rate, places, True
+    return [(slot, f"loss_{i}") for i, slot in enumerate(slots)] + rate, places, bool(slots)
 
 
 def _is_bare(token: Token, text: str, sample: Sequence[str]) -> bool:
     """A list of numbers with decimals that is all that the line says."""
-    if token.name or "[" not in token.bracket or len(token.slots) < 3:
+    if token.name or "[" not in token.bracket:
         return False
-    if text[token.end :].strip() or not _BARE.search(text[: token.end].split(S)[0]):
+    if text[token.end :].strip() or not _BARE.search(text[: text.rfind("[", 0, token.end)]):
         return False
     printed = [sample[slot] for slot in token.slots if slot < len(sample)]
+    if len(printed) == 2 == len(token.slots):
+        return printed[0].isdigit() and 0.0 <= float(printed[1]) < 0.1
     return len(printed) == len(token.slots) and any("." in one for one in printed)
 
 
@@ -283,8 +314,10 @@ def _is_counter(token: Token, text: str, dated: bool) -> bool:
     """A fraction without a position word that counts iterations all the same."""
     if "[" in token.bracket:
         return True
-    first = not text[: token.start].strip() and not token.name
-    return first or (dated and not any(char.isalpha() for char in token.name))
+    if not text[: token.start].strip():
+        word = token.name.isalpha() and not token.sep.strip()
+        return not token.name or (word and not dialects.SCORED.search(token.name))
+    return dated and not any(char.isalpha() for char in token.name)
 
 
 def _numbered(places: list[tuple[Token, str]]) -> tuple[tuple[int, str], ...]:

@@ -76,6 +76,7 @@ class Records:
         tags: Tag of every kind.
         averaged: True where the record is a mean over an epoch.
         bar: True where the record is one state of a progress bar.
+        early: Number of lines with losses in front of the first record.
     """
 
     opened: Ints
@@ -89,6 +90,7 @@ class Records:
     tags: tuple[str, ...]
     averaged: np.ndarray
     bar: np.ndarray
+    early: int
 
 
 def join(forms: Sequence[Form]) -> Records | None:
@@ -103,7 +105,7 @@ def join(forms: Sequence[Form]) -> Records | None:
     for form in forms:
         form.lines = [np.concatenate(form.lines)]
         form.values = [np.concatenate(form.values)]
-    lines = _ordered(forms)
+    lines = _banners_first(forms, _ordered(forms))
     split, splits = _splits(forms, lines)
     opens = _opens(forms, lines, split)
     free = _free(forms, lines, split)
@@ -124,6 +126,29 @@ def _ordered(forms: Sequence[Form]) -> Lines:
     row = np.concatenate([np.arange(len(form.lines[0])) for form in forms])
     order = np.argsort(number, kind="stable")
     return Lines(number=number[order], form=index[order], row=row[order])
+
+
+def _banners_first(forms: Sequence[Form], lines: Lines) -> Lines:
+    """Positions that stand below their values are moved above them.
+
+    That is so where losses come before the first position and none behind the last.
+    """
+    bare = _of(lines, [bool(f.plan.positions) and not f.plan.pairs for f in forms]).astype(bool)
+    told = _of(lines, [_is_lossy(f.plan) and not f.plan.positions for f in forms]).astype(bool)
+    if not bare.any() or any(_is_lossy(f.plan) and f.plan.positions for f in forms):
+        return lines
+    banners, losses = np.flatnonzero(bare), np.flatnonzero(told)
+    before = np.searchsorted(losses, banners)
+    if not len(losses) or before[0] == 0 or before[-1] < len(losses):
+        return lines
+    if len(banners) > 1 and np.mean(np.diff(before) > 0) < 0.9:
+        return lines
+    place = np.arange(len(bare), dtype=np.float64)
+    place[banners] = np.concatenate(([losses[0]], banners[:-1] + 1)) - 0.5
+    order = np.argsort(place, kind="stable")
+    # a banner takes the number of the line that it now stands in front of
+    number = np.minimum.accumulate(lines.number[order][::-1])[::-1]
+    return Lines(number=number, form=lines.form[order], row=lines.row[order])
 
 
 def _of(lines: Lines, what: Sequence[object]) -> np.ndarray:
@@ -282,6 +307,9 @@ def _records(
         tags=tuple(key[1] for key, _ in kinds),
         averaged=averaged,
         bar=np.array([plan.bar for plan in plans])[opening],
+        early=int(
+            np.sum(np.array([_is_lossy(one) for one in plans])[lines.form[lines.record < 0]])
+        ),
     )
 
 

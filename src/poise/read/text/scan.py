@@ -7,10 +7,11 @@ import numpy as np
 import polars as pl
 
 from poise.read.text import dialects
-from poise.read.text.lines import NUMBER, numbers, templates, texts
+from poise.read.text.grid import Heads
+from poise.read.text.lines import NUMBER, numbers, templates, texts, ungrouped
 from poise.read.text.plan import INDENT, Plan, parse
 from poise.read.text.records import Form
-from poise.run import Ints
+from poise.run import Floats, Ints
 
 MAX_EVENTS = 1_000
 """Events of one name that are kept."""
@@ -22,6 +23,10 @@ _TEXT = 300
 _TRACE = 40  # lines between the last frame of a traceback and its error
 _NUMBER = re.compile(NUMBER.replace("(?-u:\\b)", "\\b"), re.ASCII)
 _FRAME = re.compile(r'File "(?:[^"]*[/\\])?([^"/\\]+)", line (\d+), in (\S+)')
+
+
+_Found = tuple[str, Plan, Ints]
+"""A form, its plan, and the indices of its lines."""
 
 
 @dataclass(slots=True)
@@ -42,6 +47,7 @@ class Scan:
         said: Events in order of lines within a name.
         counts: How many events of each name there were, kept or not.
         skipped: Lines that were not looked at because their form occurs once among too many.
+        decimal: Numbers that were read with a decimal comma.
         seen: Lines so far.
     """
 
@@ -49,20 +55,22 @@ class Scan:
     said: list[Said] = field(default_factory=list[Said])
     counts: dict[str, int] = field(default_factory=dict[str, int])
     skipped: int = 0
+    decimal: int = 0
     seen: int = 0
     _plans: dict[str, Plan] = field(default_factory=dict[str, Plan])
     _prefix: str = ""
+    _heads: Heads = field(default_factory=Heads)
 
     def add(self, lines: pl.Series) -> None:
         """Take in the next lines of the log."""
-        found = self._understood(lines)
+        found = self._headed(lines, self._understood(lines))
         events = [(plan.event, rows) for _, plan, rows in found if plan.event]
         if events:
             self._hear(lines, events)
         self._collect(lines, [one for one in found if not one[1].event])
         self.seen += len(lines)
 
-    def _understood(self, lines: pl.Series) -> list[tuple[str, Plan, Ints]]:
+    def _understood(self, lines: pl.Series) -> list[_Found]:
         """Every form that says something, with its plan and the indices of its lines."""
         forms = templates(lines).filter(pl.col("template").str.contains(dialects.INTEREST))
         if len(forms) > _MAX_FORMS:
@@ -71,7 +79,7 @@ class Scan:
             drop = rare["template"][_MAX_RARE:]
             self.skipped += len(drop)
             forms = forms.filter(pl.col("template").is_in(drop.implode()).not_())
-        found: list[tuple[str, Plan, Ints]] = []
+        found: list[_Found] = []
         for template, rows in zip(forms["template"], forms["rows"], strict=True):
             plan = self._plans.get(template)
             if plan is None:
@@ -81,7 +89,23 @@ class Scan:
                 found.append((template, plan, rows.to_numpy().astype(np.int64)))
         return found
 
-    def _collect(self, lines: pl.Series, found: list[tuple[str, Plan, Ints]]) -> None:
+    def _headed(self, lines: pl.Series, found: list[_Found]) -> list[_Found]:
+        """Rows of numbers get the names that stand above them, or are left out."""
+        rows = [one for one in found if one[1].cells]
+        if not rows:
+            return found
+        heads = self._heads.of(lines, [(len(plan.cells), some) for _, plan, some in rows])
+        headed = [one for one in found if not one[1].cells]
+        for (template, plan, some), (names, which) in zip(rows, heads, strict=True):
+            if len(names) > _MAX_VARIANTS:
+                self.skipped += len(some)
+                continue
+            for i, key in enumerate(names):
+                if key and len(mine := some[which == i]):
+                    headed.append(("\t".join((template, *key)), plan.headed(key), mine))
+        return headed
+
+    def _collect(self, lines: pl.Series, found: list[_Found]) -> None:
         valued = [rows for _, plan, rows in found if plan.pairs or plan.positions]
         every = np.sort(np.concatenate(valued)) if valued else np.empty(0, np.int64)
         flat, starts = numbers(lines.gather(every))
@@ -91,12 +115,25 @@ class Scan:
             values = np.empty((len(rows), 0))
             if len(slots):
                 values = flat[starts[np.searchsorted(every, rows)][:, None] + slots]
+                self._ungroup(lines, plan, rows, values)
             for key, named, some in self._variants(lines, plan, rows, prefixes):
                 form = self.forms.setdefault((template, *key), Form(named))
                 form.lines.append(rows[some] + self.seen)
                 form.values.append(values[some])
 
-    def _prefixes(self, found: list[tuple[str, Plan, Ints]]) -> tuple[Ints, list[str]]:
+    def _ungroup(self, lines: pl.Series, plan: Plan, rows: Ints, values: Floats) -> None:
+        """Write what numbers with commas in them mean over their first parts."""
+        spelled = [*plan.positions, *plan.pairs]
+        for place, (slot, name) in enumerate(spelled):
+            parts = next((one for one in plan.grouped if one[0] == slot), None)
+            if parts is not None:
+                lossy = bool(dialects.LOSSY.search(name))
+                found, decimal = ungrouped(texts(lines.gather(rows), parts), lossy=lossy)
+                self.decimal += decimal * len(rows)
+                if found is not None:
+                    values[:, place] = found
+
+    def _prefixes(self, found: list[_Found]) -> tuple[Ints, list[str]]:
         """Where a row names the group of the rows below it, and the names."""
         named = sorted(
             (int(row), plan.prefix) for _, plan, rows in found if plan.prefix for row in rows

@@ -12,14 +12,16 @@ MARK = re.compile(f"[{S}{DEAD}]")
 _REACH = 300  # characters in front of a number in which its name is sought
 _FRACTION = re.compile(rf"({S})\s*(?:/|\bof\b)\s*{S}")
 _LIST = re.compile(rf"[\[(]*{S}[\])]?(?:(?:\s*,\s*|\s+)[\[(]*{S}[\])]*)+\s*[\])]")
+_GROUPED = re.compile(rf"{S}(?:,{S})+(?![,\w])")
 _AVERAGE = re.compile(rf"\s*\(\s*(?:avg:?\s*)?({S})\s*(?:/\s*{S}\s*)?[%a-z]{{0,3}}\s*\)")
 _OPEN = re.compile(
-    r"^(?P<body>.*?)(?P<sep>\s*(?:[:=]+>?|\|)\s*|\s+|)(?P<open>(?:tensor\(|[\"'\[({])*\s*)$",
+    r"^(?P<body>.*?)(?P<sep>\s*(?:[:=]+>?|->|\|)\s*|\s+|)"
+    r"(?P<open>(?:(?:\w+\.)?(?:[Tt]ensor|array|Array|float\d*)\(|[\"'\[({])*\s*)$",
     re.DOTALL,
 )
 _DELIMITER = re.compile(r"[,;|{}\[\]\t\"“”<>…│┃║█\x02]|  +| - |\. |->+|=>|--+|~")
-_TAIL = re.compile(r"(?=$|[\s,;|)\]}\"'<>(\-\[*~…:█]|[A-Z][a-z])")
-_ALTERNATING = re.compile(rf"\s*(?:[^\W\d][\w/.+-]* +{S}[,;]?\s*){{2,}}")
+_TAIL = re.compile(r"(?=$|[\s,;|)\]}\"'<>(\-\[*~…:█]|[A-Z][a-z]|\.(?:\s|$))")
+_ALTERNATING = re.compile(rf"\s*(?:[^\W\d][\w/.+-]* +{S}\s*[,;|]?\s*){{2,}}")
 _IDENTIFIER = re.compile(r"[^\W\d][\w/.@+-]*")
 
 
@@ -28,7 +30,7 @@ class Token:
     """One number, fraction or list of a template.
 
     Attributes:
-        kind: `value`, `fraction` or `list`.
+        kind: `value`, `grouped` (with commas in it), `fraction` or `list`.
         slots: Its numbers.
         name: The name in front of it.
         sep: What stands between name and number, without brackets.
@@ -77,6 +79,9 @@ def _token(text: str, left: int, at: int, slot: int) -> tuple[Token | None, int]
     elif ("[" in bracket or "(" in bracket) and (found := _LIST.match(text, at)):
         count = found.group().count(S)
         kind, slots, end = "list", tuple(range(slot, slot + count)), found.end()
+    elif name and (found := _GROUPED.match(text, at)):
+        count = found.group().count(S)
+        kind, slots, end = "grouped", tuple(range(slot, slot + count)), found.end()
     if unit := dialects.UNIT.match(text, end):
         end = unit.end()
     elif (not _TAIL.match(text, end) and not (name and sep.strip())) or (
@@ -105,8 +110,12 @@ def _name(left: str) -> tuple[str, str, str, int]:
     name = body[start:]
     stripped = name.lstrip(" \t-*>=.:#()!?/\\`&+•·'\"")
     stripped = dialects.FILLER.sub("", stripped + " ").rstrip(" \"'`")
+    if not sep.strip() and dialects.LOSSY.search(stripped):
+        stripped = dialects.COPULA.sub("", stripped)
     if dialects.LEVEL.search(stripped):
         stripped = ""
+    if sep.strip() == "->":
+        stripped = stripped.rstrip(f"{S} ")
     return dialects.NAMES.get(stripped, stripped), sep, bracket, start
 
 
@@ -151,7 +160,7 @@ def position_kind(token: Token) -> str:
 
 def _is_value(token: Token, text: str) -> bool:
     """True where name, separator and place make a logged quantity."""
-    if token.kind != "value":
+    if token.kind in ("fraction", "list"):
         return True
     if not any(char.isalpha() for char in token.name) or len(token.name) > 100:
         return False
@@ -173,9 +182,9 @@ def is_label(token: Token, text: str) -> bool:
 
 def _is_meter(token: Token, text: str) -> bool:
     """A name and a number with nothing but blanks between: only in a field of their own."""
-    if text[token.end :].lstrip()[:1] in (":", "="):
+    if text[token.end :].lstrip().startswith((":", "=", "->")):
         return False
-    if token.average is not None or _ALTERNATING.fullmatch(text):
+    if token.average is not None or _ALTERNATING.fullmatch(text) or _in_parts(token, text):
         return True
     before = text[: token.start].rstrip(" ")[-1:]
     if token.name.count(S) > 1:
@@ -184,6 +193,12 @@ def _is_meter(token: Token, text: str) -> bool:
     behind = text[token.end :].lstrip(" ")[:1]
     if before in ("|", "\t") and behind in ("|", "\t", "") and len(token.name.split()) <= 3:
         return True
-    if before not in ("", ",", "\t", "|", ";", ":") or (before == ":" and not lossy):
-        return False
-    return lossy or bool(_IDENTIFIER.fullmatch(token.name))
+    if lossy:
+        return before in ("", ",", "\t", "|", ";", ":", ".", "(", ")", "]", S)
+    return before in ("", ",", "\t", "|", ";") and bool(_IDENTIFIER.fullmatch(token.name))
+
+
+def _in_parts(token: Token, text: str) -> bool:
+    """Inside parentheses that hold names and numbers in turn: `loss 3.2 (lm 3.0 aux 0.2)`."""
+    left, right = text.rfind("(", 0, token.end), text.find(")", token.end)
+    return 0 <= left < right and bool(_ALTERNATING.fullmatch(text[left + 1 : right]))
