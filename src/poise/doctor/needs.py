@@ -31,6 +31,7 @@ def _logs_rewards(case: Case) -> bool:
 
 
 HAS: Mapping[Need, Callable[[Case], bool]] = {
+    Need.LOSS: _logs(Kind.TERM, Kind.TOTAL),
     Need.TERM: lambda case: len(case.terms) >= 1,
     Need.TERMS: lambda case: len(case.terms) >= 2,
     Need.TOTAL: _logs(Kind.TOTAL),

@@ -11,6 +11,7 @@ from poise.doctor.finding import Fault, Finding
 class Need(StrEnum):
     """Data that a rule cannot do without. `Case.missing` tells which of them a run lacks."""
 
+    LOSS = "a logged loss"
     TERM = "a logged term"
     TERMS = "two or more logged terms"
     TOTAL = "a logged total"

@@ -144,6 +144,11 @@ class Stretch:
         """The traces of the terms, in log order."""
         return self.of_kind(Kind.TERM)
 
+    @property
+    def losses(self) -> list[Trace]:
+        """The terms; the totals where a log names no terms (a training with one loss)."""
+        return self.terms or self.of_kind(Kind.TOTAL)
+
     def _trace(self, name: str) -> Trace | None:
         series = self.table.series[name]
         if series.kind not in _TRACED:

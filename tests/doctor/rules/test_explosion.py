@@ -86,6 +86,13 @@ def test_spikes_that_have_company_are_a_note() -> None:
     assert one.severity is Severity.NOTE
 
 
+def test_a_rise_towards_infinity_is_no_spike() -> None:
+    """What never comes back must not be said to."""
+    rise = decay(RNG, 1, 0.5)
+    rise[-6:] = 15.0, 40.0, 90.0, 200.0, 500.0, np.inf
+    assert not found_by(Spike(), make_run({"wave_loss": rise, "ce": decay(RNG, 1, 0.5)}))
+
+
 def test_heavy_tails_are_no_spikes() -> None:
     """Log-normal scatter reaches five times the median all the time."""
     assert not found_by(Spike(), make_run({"ce": np.exp(0.7 * RNG.standard_normal(N))}))

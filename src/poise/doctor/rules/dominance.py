@@ -54,6 +54,8 @@ class ValueDominance:
     the gradient followed the value; 0.0001 is below what the 1000-fold gap between value and
     gradient seen there can make up for.
 
+    Nothing is said of adversaries whose weights are unknown: each has an optimizer of its own.
+
     Healthy look-alikes: a reconstruction loss beside small penalties, one small auxiliary loss by
     design, other terms that have already converged (physics-informed initial conditions), terms
     whose unit makes them large.
@@ -75,6 +77,8 @@ class ValueDominance:
         median = float(np.median(held))
         starved = _starved(case, stretch, shares, owners) if median > MAJORITY else []
         if not _often(held) and not starved:
+            return
+        if not shares.known and role_of(case, owners[0]) == "adversary":
             return
         hungry = _hungry(case, stretch, shares, owners) or starved
         if not hungry and _on_plateau(case, owners):

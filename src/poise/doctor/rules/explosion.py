@@ -58,7 +58,7 @@ class LateDegradation:
 
     name: ClassVar[str] = "late-degradation"
     fault: ClassVar[Fault] = Fault.EXPLOSION
-    needs: ClassVar[frozenset[Need]] = frozenset({Need.TERM, Need.HISTORY})
+    needs: ClassVar[frozenset[Need]] = frozenset({Need.LOSS, Need.HISTORY})
 
     def check(self, case: Case) -> Iterable[Finding]:
         """At most one finding: the quantity that rose first, with those that followed."""
@@ -218,7 +218,7 @@ class Spike:
 
     name: ClassVar[str] = "spike"
     fault: ClassVar[Fault] = Fault.EXPLOSION
-    needs: ClassVar[frozenset[Need]] = frozenset({Need.TERM, Need.HISTORY})
+    needs: ClassVar[frozenset[Need]] = frozenset({Need.LOSS, Need.HISTORY})
 
     def check(self, case: Case) -> Iterable[Finding]:
         """At most one finding: the worst spike, with those of the other quantities."""
@@ -231,6 +231,8 @@ class Spike:
             at = at[(at >= 5) & (at < len(one) - 2)]
             if len(at):
                 top = int(at[one.high[at].argmax()])
+                if np.median(one.high[top + 1 : top + 6]) > 0.5 * one.high[top]:
+                    continue  # It does not come back: a rise, perhaps towards infinity.
                 level = abs(float(np.median(one.high[max(0, top - 10) : top + 11])))
                 found.append((one, top, float(one.high[top]) / max(level, 1e-300)))
         if found:
@@ -251,7 +253,7 @@ def _spiked(case: Case, found: list[tuple[Trace, int, float]]) -> Finding:
     alone = [trace for trace, at, _ in found if _alone(trace, at)]
     whole = any(trace.kind == Kind.TOTAL for trace in alone)
     honest = [trace for trace in alone if role_of(case, trace.name) != "adversary"]
-    parts = any(trace.kind == Kind.TERM for trace in honest)
+    parts = any(trace in case.stretches[0].losses for trace in honest)
     return Finding(
         rule=Spike.name,
         fault=Fault.EXPLOSION,

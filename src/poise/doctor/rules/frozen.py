@@ -153,7 +153,7 @@ class LossIdentical:
 
     name: ClassVar[str] = "loss-identical"
     fault: ClassVar[Fault] = Fault.FROZEN
-    needs: ClassVar[frozenset[Need]] = frozenset({Need.TERM, Need.HISTORY})
+    needs: ClassVar[frozenset[Need]] = frozenset({Need.LOSS, Need.HISTORY})
 
     def check(self, case: Case) -> Iterable[Finding]:
         """At most one finding: the longest stretch."""

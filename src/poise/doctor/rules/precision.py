@@ -36,7 +36,7 @@ class BeyondPrecision:
 
     name: ClassVar[str] = "beyond-precision"
     fault: ClassVar[Fault] = Fault.EXPLOSION
-    needs: ClassVar[frozenset[Need]] = frozenset({Need.TERM, Need.HISTORY})
+    needs: ClassVar[frozenset[Need]] = frozenset({Need.LOSS, Need.HISTORY})
 
     def check(self, case: Case) -> Iterable[Finding]:
         """At most one finding: the terms, and the total if it shows them."""

@@ -49,7 +49,7 @@ class AtClamp:
 
     name: ClassVar[str] = "at-clamp"
     fault: ClassVar[Fault] = Fault.SATURATION
-    needs: ClassVar[frozenset[Need]] = frozenset({Need.TERM})
+    needs: ClassVar[frozenset[Need]] = frozenset({Need.LOSS})
 
     def check(self, case: Case) -> Iterable[Finding]:
         """One finding for every guard, with all terms that are held by it."""

@@ -43,7 +43,7 @@ class ScalesWithLength:
 
     name: ClassVar[str] = "scales-with-length"
     fault: ClassVar[Fault] = Fault.SCALE_WITH_LENGTH
-    needs: ClassVar[frozenset[Need]] = frozenset({Need.TERM, Need.TOKENS, Need.HISTORY})
+    needs: ClassVar[frozenset[Need]] = frozenset({Need.LOSS, Need.TOKENS, Need.HISTORY})
 
     def check(self, case: Case) -> Iterable[Finding]:
         """One finding for every term, with the count that explains it best.

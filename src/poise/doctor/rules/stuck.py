@@ -77,13 +77,13 @@ class StuckAtLogK:
 
     name: ClassVar[str] = "stuck-at-log-k"
     fault: ClassVar[Fault] = Fault.STUCK
-    needs: ClassVar[frozenset[Need]] = frozenset({Need.TERM, Need.HISTORY})
+    needs: ClassVar[frozenset[Need]] = frozenset({Need.LOSS, Need.HISTORY})
 
     def check(self, case: Case) -> Iterable[Finding]:
         """One finding for every term that sits at ln K."""
         stretch = case.stretches[0]
         logged = _logged_classes(stretch)
-        for one in stretch.terms:
+        for one in stretch.losses:
             guess = _guess(one, logged)
             if guess is not None:
                 yield _at_log_k(case, one, guess)
@@ -352,4 +352,5 @@ def _rest(total: Trace, since: int) -> Finding:
         cause="Converged, or the step size no longer fits. Expected at the end of a training.",
         action="Lower the learning rate now, or stop earlier next time.",
         verify=rerun("a tenth of the learning rate", "if the total falls, it was the step size"),
+        caused_by=("lr-zero", "lr-floor-early"),
     )

@@ -43,7 +43,7 @@ class DrivenDown:
 
     name: ClassVar[str] = "driven-down-without-bound"
     fault: ClassVar[Fault] = Fault.UNBOUNDED
-    needs: ClassVar[frozenset[Need]] = frozenset({Need.TERM, Need.HISTORY})
+    needs: ClassVar[frozenset[Need]] = frozenset({Need.LOSS, Need.HISTORY})
 
     def check(self, case: Case) -> Iterable[Finding]:
         """One finding for every term that is driven down."""
