@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from poise.errors import ReadError
-from poise.read import record
+from poise.read import read_run, record
 from poise.read.source import open_source
 from poise.record import Recorder
 from poise.run import Kind
@@ -55,3 +55,13 @@ def test_nothing_recorded_yet(tmp_path: Path) -> None:
     Recorder(tmp_path).close()
     with pytest.raises(ReadError, match="come back when the training has taken a step"):
         record.read(open_source(tmp_path / "run.jsonl"))
+
+
+def test_an_event_keeps_the_step_it_states(tmp_path: Path) -> None:
+    """An event written at step 2, before step 4 is recorded, is shown at step 2."""
+    with Recorder(tmp_path, terms=["a"]) as recorder:
+        for step in (0, 1):
+            recorder.step(step, total=1.0, terms={"a": 1.0})
+        recorder.event("stage", "second stage", step=2)
+        recorder.step(4, total=1.0, terms={"a": 1.0})
+    assert [(one.name, one.step) for one in read_run(tmp_path).events] == [("stage", 2)]

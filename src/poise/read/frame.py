@@ -37,6 +37,7 @@ class Frame:
             belongs to; goes before `terms`, `totals` and anything that names suggest.
         events: In log order, with `Event.step` holding the number of the record that follows it;
             `assemble` turns that into a step.
+        event_steps: The step of each event where the format states it; empty if it never does.
     """
 
     size: int
@@ -49,6 +50,7 @@ class Frame:
         default_factory=dict[str, tuple[Kind, str | None]]
     )
     events: tuple[Event, ...] = ()
+    event_steps: tuple[int | None, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

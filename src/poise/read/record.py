@@ -51,4 +51,5 @@ def _frame(split: Split, data: RecordData) -> Frame:
         totals=frozenset({"total"} & columns.keys()),
         kinds=split.kinds,
         events=data.events if main else (),
+        event_steps=data.event_steps if main else (),
     )

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import zip_longest
 
 import numpy as np
 
@@ -79,7 +80,7 @@ def _segments(frame: Frame, positions: Positions, anchor: Bools, built: Built) -
     """Number of the restart of every record; fills in the events."""
     starts = np.zeros(frame.size, dtype=bool)
     told: set[int] = set()
-    for event in frame.events:
+    for event, stated in zip_longest(frame.events, frame.event_steps):
         row = min(max(event.step or 0, 0), frame.size - 1)
         if event.name == "restart":
             if not event.step or event.step >= frame.size or row in told:
@@ -87,6 +88,7 @@ def _segments(frame: Frame, positions: Positions, anchor: Bools, built: Built) -
             told.add(row)
             starts[row] = True
         step = None if event.step is None else int(positions.steps[row])
+        step = step if stated is None else stated
         built.events.append(Event(name=event.name, step=step, text=event.text[:300]))
     held = np.flatnonzero(anchor if anchor.any() else np.ones(frame.size, dtype=bool))
     steps = positions.steps[held]

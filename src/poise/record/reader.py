@@ -54,6 +54,7 @@ class RecordData:
     Attributes:
         splits: In order of appearance.
         events: In order; `Event.step` is the number of the `step` record that follows.
+        event_steps: The step that each event states; None where it states none.
         probes: As recorded.
         declared: `terms`, `weights`, `shares`, `roles`, `total_steps`, where a header says them.
         remarks: What was skipped, one sentence each.
@@ -61,6 +62,7 @@ class RecordData:
 
     splits: tuple[Split, ...]
     events: tuple[Event, ...]
+    event_steps: tuple[int | None, ...]
     probes: tuple[Record, ...]
     declared: Mapping[str, object]
     remarks: tuple[str, ...]
@@ -126,6 +128,7 @@ class _Reading:
     splits: dict[str, Columns] = field(default_factory=dict[str, Columns])
     waiting: dict[str, list[Record]] = field(default_factory=dict[str, list[Record]])
     events: list[Event] = field(default_factory=list[Event])
+    event_steps: list[int | None] = field(default_factory=list[int | None])
     probes: list[Record] = field(default_factory=list[Record])
     kinds: Counter[str] = field(default_factory=Counter[str])
     lines: int = 0
@@ -170,6 +173,7 @@ class _Reading:
         return RecordData(
             splits=splits,
             events=tuple(self.events),
+            event_steps=tuple(self.event_steps),
             probes=tuple(self.probes),
             declared=self.header.declared(),
             remarks=tuple(self._remarks(key[1] for key in names if key[0] == "terms")),
@@ -211,6 +215,8 @@ class _Reading:
         row = (before.size if before else 0) + len(self.waiting.get(TRAIN, ()))
         name, text = str(record.get("name", "")), str(record.get("text", ""))
         self.events.append(Event(name=name, step=row, text=text[:300]))
+        stated = record.get("step")
+        self.event_steps.append(stated if type(stated) is int else None)
 
     def _gather(self) -> None:
         for split, records in self.waiting.items():
