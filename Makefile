@@ -51,7 +51,10 @@ unit: .venv/.done
 	$(BIN)/python -m pytest -q
 
 bench: .venv/.done
-	$(BIN)/python benchmarks/corpus.py
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'
+	-$(BIN)/python benchmarks/corpus.py
+	$(BIN)/python -m tests.doctor.made 10
+	$(BIN)/python benchmarks/diagnose.py
 	$(BIN)/python benchmarks/record.py
 	$(BIN)/python benchmarks/text.py
 	$(BIN)/python benchmarks/events.py

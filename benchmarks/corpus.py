@@ -251,11 +251,22 @@ def report(outcomes: list[Outcome], *, notes: bool, console: Console) -> None:
     )
 
 
+def markdown(outcomes: list[Outcome]) -> None:
+    """Prints the table as docs/benchmarks.md has it."""
+    print("| log | verdict | warnings and errors | agreement |")
+    print("|---|---|---|---|")
+    for one in outcomes:
+        cells = (_cell(one.alarms) or "none", _agreement(one))
+        found, agreement = (text.replace("\n", "; ") for text in cells)
+        print(f"| {one.name[:2]} | {one.verdict.text} | {found} | {agreement} |")
+
+
 def main() -> int:
     """Runs the comparison; 1 if anything disagrees."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("directory", nargs="?", type=Path, default=LOGS)
     parser.add_argument("--notes", action="store_true", help="show findings of severity note too")
+    parser.add_argument("--markdown", action="store_true", help="print the table for the docs")
     options = parser.parse_args()
     console = Console(width=150)
     paths = [one for one in sorted(options.directory.glob("*")) if one.name[:2] in VERDICTS]
@@ -263,6 +274,8 @@ def main() -> int:
         console.print(f"no logs under {options.directory}: give the directory that holds them")
         return 0
     outcomes = [examine(one, VERDICTS[one.name[:2]]) for one in track(paths, console=console)]
+    if options.markdown:
+        markdown(outcomes)
     report(outcomes, notes=options.notes, console=console)
     return int(any(_agreement(one) != "agrees" for one in outcomes))
 
