@@ -21,6 +21,10 @@ from poise.run import Kind
 
 STILL = 0.03
 """A term that lost less than this of its starting value has not moved."""
+STILLEST = 0.05
+"""The same at most for several copies of a term, where the others fall much further."""
+COPIES = 3
+"""Copies of a term that hardly stand still together by chance."""
 MOVED = 0.3
 """A term that lost this part of its starting value shows that the training works."""
 ABOVE = 0.1
@@ -157,7 +161,9 @@ class Plateau:
     Statistic: first against last quarter, and the lowest running median against the start, for
     every stretch between restarts of 20 records or more (10 if they hardly scatter). Thresholds:
     less than 3% down (for the lowest median beyond what chance does to it) and less than 10% up,
-    while another task term falls by 30%: the plateau test of the seeded trainings. A plateau after
+    while another task term falls by 30%: the plateau test of the seeded trainings; up to 5% for
+    three or more copies of a term, where the others fall so much further that the ratio in the
+    logarithm is the same. A plateau after
     a fall is convergence and not reported. All terms of a family (`loss_dice_0` ...) must hold
     still. Adversaries, penalties and terms that change sign are left out, terms that
     `stuck-at-log-k` names too. With fewer than 20 records, for a term that is not in the total,
@@ -191,35 +197,50 @@ def _movers(case: Case, stretch: Stretch) -> list[Trace]:
     ]
 
 
+def _limit(movers: list[Trace], members: list[Trace]) -> float:
+    """Part that a family of terms may fall and still count as flat beside the terms that fall.
+
+    For three or more copies of a term, which hardly stand still together by chance, 3% beside 30%
+    keep their ratio in the logarithm where the others fall further, up to 5%.
+    """
+    if len(members) < COPIES:
+        return STILL
+    pace = float(np.median([-np.log(max(1 - one.fall, 1e-12)) for one in movers]))
+    ratio = np.log(1 - STILL) / np.log(1 - MOVED)
+    return float(np.clip(1 - np.exp(-ratio * pace), STILL, STILLEST))
+
+
 def _still(case: Case, stretch: Stretch) -> Iterator[list[Trace]]:
     """Families of terms of which no member has moved."""
-    if len(stretch) < RECORDS / 2 or not _movers(case, stretch):
+    movers = _movers(case, stretch)
+    if len(stretch) < RECORDS / 2 or not movers:
         return
     families: dict[str, list[Trace]] = {}
     for one in stretch.terms:
         families.setdefault(family(one.name), []).append(one)
     for members in families.values():
         judged = all(role_of(case, one.name) == "task" for one in members)
-        if judged and all(_flat(one, len(stretch)) for one in members):
+        limit = _limit(movers, members)
+        if judged and all(_flat(one, len(stretch), limit) for one in members):
             yield members
 
 
-def _flat(one: Trace, records: int) -> bool:
+def _flat(one: Trace, records: int, limit: float) -> bool:
     """True if a term neither falls nor rises, and did not fall in its first records either."""
     if not one.positive or one.start <= 0 or len(one) < max(RECORDS / 2, records / 4):
         return False
-    if len(one) < RECORDS and one.scatter > 0.1 * STILL * one.start:
+    if len(one) < RECORDS and one.scatter > 0.1 * limit * one.start:
         return False
     first, last = ends(one.mid, 0.25)
-    if last < (1 - STILL) * first or one.end > (1 + ABOVE) * one.start:
+    if last < (1 - limit) * first or one.end > (1 + ABOVE) * one.start:
         return False
     # Of many running medians the lowest lies below the level by chance, and the median of the
     # first five values anywhere: three standard errors each.
     error = 3 * 1.25 * MAD_TO_SIGMA * one.scatter
     begin, window = ends(one.mid, 0.05)[0], max(5, len(one) // 20)
-    opened_high = one.opening * (1 - STILL) - begin > error / np.sqrt(5)
+    opened_high = one.opening * (1 - limit) - begin > error / np.sqrt(5)
     lowest = min(one.best, one.end)
-    return bool(not opened_high and lowest > begin * (1 - STILL) - error * np.sqrt(2 / window))
+    return bool(not opened_high and lowest > begin * (1 - limit) - error * np.sqrt(2 / window))
 
 
 def _comparable(case: Case, movers: list[Trace], still: Trace) -> bool:
@@ -253,7 +274,8 @@ def _plateau(case: Case, stretch: Stretch, still: list[Trace]) -> Finding:
     first, last = ends(top.mid, 0.25)
     outside = all(known_weight(case, name) == 0.0 for name in names)
     unsure = outside or len(top) < RECORDS or not _comparable(case, movers, top)
-    unsure = unsure or _resolution(top) > STILL
+    limit = _limit(movers, still)
+    unsure = unsure or _resolution(top) > limit
     facts = [
         Evidence(
             text=f"'{top.name}': first quarter {number(first)}, last quarter "
@@ -262,7 +284,7 @@ def _plateau(case: Case, stretch: Stretch, still: list[Trace]) -> Finding:
             series=top.name,
             steps=top.steps,
             value=1 - last / first,
-            threshold=STILL,
+            threshold=limit,
         )
     ]
     facts += [
