@@ -123,7 +123,7 @@ def test_noise_that_hides_the_change_makes_a_plateau_a_note() -> None:
 
 
 def layers(count: int, *, end: float) -> dict[str, np.ndarray]:
-    """Copies of a term that fall evenly to `end` of their start, beside two terms that fall by 90%."""
+    """Copies of a term that fall evenly to `end` of their start; two other terms fall by 90%."""
     line = 5 * np.linspace(1, end, N)
     copies = {f"dice_loss_{k}": line * RNG.lognormal(0, 0.01, N) for k in range(count)}
     others = {"mask_loss": decay(RNG, 40, 4), "class_loss": decay(RNG, 9, 0.9)}
