@@ -37,6 +37,9 @@ class Frame:
             belongs to; goes before `terms`, `totals` and anything that names suggest.
         events: In log order, with `Event.step` holding the number of the record that follows it;
             `assemble` turns that into a step.
+        axis: Column that the format itself declares to be the step, even if it stands still.
+        counter: Column that tells apart records of one step: where it differs, they are different
+            records and no repeats or halves of one.
     """
 
     size: int
@@ -49,6 +52,8 @@ class Frame:
         default_factory=dict[str, tuple[Kind, str | None]]
     )
     events: tuple[Event, ...] = ()
+    axis: str | None = None
+    counter: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

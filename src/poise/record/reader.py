@@ -55,7 +55,8 @@ class RecordData:
         splits: In order of appearance.
         events: In order; `Event.step` is the number of the `step` record that follows.
         probes: As recorded.
-        declared: `terms`, `weights`, `shares`, `roles`, `total_steps`, where a header says them.
+        declared: `terms`, `weights`, `shares`, `roles`, `total_steps`, where a header says them,
+            and the facts that a recorder declared beside them.
         remarks: What was skipped, one sentence each.
     """
 

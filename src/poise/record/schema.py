@@ -26,7 +26,7 @@ Record: TypeAlias = dict[str, object]
 """One decoded line."""
 
 KINDS = frozenset({"header", "step", "eval", "probe", "event"})
-SCALARS = ("step", "wall_s", "total", "grad_norm")
+SCALARS = ("step", "wall_s", "total", "grad_norm", "grad_norm_used", "micro", "skipped")
 """Keys of `step` and `eval` records that hold one number."""
 MAPS = ("terms", "weights", "counts", "log")
 """Keys of `step` and `eval` records that hold numbers by name."""

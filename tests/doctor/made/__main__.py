@@ -1,6 +1,6 @@
 """Recall for every seeded fault and false alarms for every healthy look-alike.
 
-    python -m tests.doctor.made [SEEDS] [NAME ...]
+python -m tests.doctor.made [SEEDS] [NAME ...]
 """
 
 import sys
@@ -35,7 +35,9 @@ def main(seeds: int, only: set[str]) -> None:
     for name, made in HEALTHY.items():
         if only and name not in only:
             continue
-        found = [(seed, one) for seed in range(seeds) for one in alarms(examine(made, seed, folder))]
+        found = [
+            (seed, one) for seed in range(seeds) for one in alarms(examine(made, seed, folder))
+        ]
         wrong = len({seed for seed, _ in found})
         false, healthy = false + wrong, healthy + seeds
         if found:

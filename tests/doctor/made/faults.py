@@ -106,14 +106,14 @@ def accumulation_jump(m: Maker) -> Columns:
 
 
 def stuck_dino_small(m: Maker) -> Columns:
-    """ln 4096, while another term falls."""
+    """Ln 4096, while another term falls."""
     dino = np.log(4096) * (1 + 3e-4 * m.rng.standard_normal(m.n))
     ibot = m.falling(8.3, 3)
     return {"loss": dino + ibot, "dino_loss": dino, "ibot_loss": ibot}
 
 
 def stuck_dino_large(m: Maker) -> Columns:
-    """ln 65536 and nothing else."""
+    """Ln 65536 and nothing else."""
     dino = np.log(65536) * (1 + 3e-4 * m.rng.standard_normal(m.n))
     return {"loss": dino, "dino_loss": dino, "lr": m.cosine()}
 
@@ -262,7 +262,12 @@ def restart_burst(m: Maker) -> Columns:
     cut = int(0.6 * m.n)
     burst = 1 + 4 * np.where(m.at >= cut, np.exp(-(m.at - cut).clip(0) / (0.05 * m.n)), 0)
     step = np.where(m.at < cut, m.at, m.at - m.n // 10)
-    return {"step": step, "loss": (ce + box) * burst, "loss_ce": ce * burst, "loss_box": box * burst}
+    return {
+        "step": step,
+        "loss": (ce + box) * burst,
+        "loss_ce": ce * burst,
+        "loss_box": box * burst,
+    }
 
 
 def gradient_first(m: Maker) -> Columns:

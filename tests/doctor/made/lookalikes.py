@@ -48,7 +48,9 @@ def uncertainty_weights(m: Maker) -> Columns:
     """A negative total with log-variances that settle while the terms fall."""
     a, b = m.falling(1, 0.05), m.falling(2, 0.1)
     sa, sb = np.log(np.maximum(a, 0.02)), np.log(np.maximum(b, 0.04))
-    sa, sb = (np.convolve(np.pad(s, (20, 0), mode="edge"), np.ones(21) / 21, "valid") for s in (sa, sb))
+    sa, sb = (
+        np.convolve(np.pad(s, (20, 0), mode="edge"), np.ones(21) / 21, "valid") for s in (sa, sb)
+    )
     return {
         "loss": np.exp(-sa) * a + sa + np.exp(-sb) * b + sb,
         "loss_depth": a,
@@ -89,7 +91,13 @@ def generator_loses(m: Maker) -> Columns:
     """The discriminator slowly wins while the spectra improve."""
     adv = np.linspace(1, m.rng.uniform(2, 6), m.n) * m.scatter(0.2)
     mel, fm, d = m.falling(50, 18), np.linspace(1, 4, m.n) * m.scatter(0.2), m.falling(3, 1.2)
-    return {"loss/g/total": adv + mel + fm, "loss/g/adv": adv, "loss/g/mel": mel, "loss/g/fm": fm, "loss/d/total": d}
+    return {
+        "loss/g/total": adv + mel + fm,
+        "loss/g/adv": adv,
+        "loss/g/mel": mel,
+        "loss/g/fm": fm,
+        "loss/d/total": d,
+    }
 
 
 def fine_tuning(m: Maker) -> Columns:
@@ -101,7 +109,12 @@ def fine_tuning(m: Maker) -> Columns:
 def experts(m: Maker) -> Columns:
     """The balancing loss of a mixture of experts stays a little above 1."""
     ce, aux = m.falling(9, 2.5), 1 + 0.02 * np.abs(m.rng.standard_normal(m.n))
-    return {"loss": ce + 0.01 * aux, "lm_loss": ce, "moe_aux_loss": aux, "router_z_loss": m.learned(0.3)}
+    return {
+        "loss": ce + 0.01 * aux,
+        "lm_loss": ce,
+        "moe_aux_loss": aux,
+        "router_z_loss": m.learned(0.3),
+    }
 
 
 def growing_returns(m: Maker) -> Columns:
@@ -132,7 +145,13 @@ def entropy_bonus(m: Maker) -> Columns:
 def word_perplexity(m: Maker) -> Columns:
     """The perplexity of a language model falls a thousandfold."""
     ce = m.falling(10, 2.5)
-    return {"loss": ce, "lm_loss": ce, "perplexity": np.exp(ce), "ppl": np.exp(ce), "train_ppl": np.exp(ce)}
+    return {
+        "loss": ce,
+        "lm_loss": ce,
+        "perplexity": np.exp(ce),
+        "ppl": np.exp(ce),
+        "train_ppl": np.exp(ce),
+    }
 
 
 def scheduled_statistics(m: Maker) -> Columns:
@@ -198,7 +217,13 @@ def long_plateau(m: Maker) -> Columns:
 def few_records(m: Maker) -> Columns:
     """Six epochs."""
     ce, box = m.falling(3, 1)[:6], m.falling(1, 0.5)[:6]
-    return {"step": np.arange(6), "loss": ce + box, "loss_ce": ce, "loss_box": box, "val/loss": 1.1 * (ce + box)}
+    return {
+        "step": np.arange(6),
+        "loss": ce + box,
+        "loss_ce": ce,
+        "loss_box": box,
+        "val/loss": 1.1 * (ce + box),
+    }
 
 
 def sparse_evals(m: Maker) -> Columns:
@@ -239,7 +264,12 @@ def reward_rises(m: Maker) -> Columns:
 def small_kl_estimates(m: Maker) -> Columns:
     """A divergence estimated from samples scatters around 0."""
     kl = 0.002 * m.ramp(0, 1) + 0.02 * m.rng.standard_normal(m.n)
-    return {"loss": 0.1 * m.rng.standard_normal(m.n), "policy/approxkl": kl, "objective/kl": kl, "reward": m.falling(0.1, 0.8)}
+    return {
+        "loss": 0.1 * m.rng.standard_normal(m.n),
+        "policy/approxkl": kl,
+        "objective/kl": kl,
+        "reward": m.falling(0.1, 0.8),
+    }
 
 
 def with_offset(m: Maker) -> Columns:
@@ -267,8 +297,12 @@ def vae_penalty(m: Maker) -> Columns:
     rec, kl = m.falling(400, 90), 2 + 18 * m.ramp(0, 0.4) * m.scatter(0.05)
     at = m.evals(12)
     return {
-        "loss": rec + kl, "recon_loss": rec, "kl_loss": kl,
-        "val/loss": (at, (rec + kl)[at]), "val/recon_loss": (at, rec[at]), "val/kl_loss": (at, kl[at]),
+        "loss": rec + kl,
+        "recon_loss": rec,
+        "kl_loss": kl,
+        "val/loss": (at, (rec + kl)[at]),
+        "val/recon_loss": (at, rec[at]),
+        "val/kl_loss": (at, kl[at]),
     }
 
 
@@ -311,16 +345,29 @@ def accuracy_to_error(m: Maker) -> Columns:
     """Error rates and gaps that shrink to almost nothing, as they should."""
     ce, aux = m.falling(4, 0.1), m.falling(1, 0.2)
     return {
-        "loss": ce + aux, "loss_ce": ce, "loss_aux": aux,
-        "error_rate": m.falling(0.9, 0.01), "output_error": m.falling(0.9, 0.01), "codes_wrong": m.falling(90, 1),
-        "feature_mse": m.falling(2, 0.02), "update_std": m.falling(1, 0.03), "grad_var": m.falling(3, 0.05),
+        "loss": ce + aux,
+        "loss_ce": ce,
+        "loss_aux": aux,
+        "error_rate": m.falling(0.9, 0.01),
+        "output_error": m.falling(0.9, 0.01),
+        "codes_wrong": m.falling(90, 1),
+        "feature_mse": m.falling(2, 0.02),
+        "update_std": m.falling(1, 0.03),
+        "grad_var": m.falling(3, 0.05),
     }
 
 
 def vocabulary_warmup(m: Maker) -> Columns:
     """A language model starts at ln V and learns."""
     ce, z = m.falling(np.log(32000), 3), m.falling(0.01, 0.002)
-    return {"loss": ce + z, "lm_loss": ce, "z_loss": z, "lr": m.cosine(), "grad_norm": m.falling(5, 0.6), "num_tokens": m.rng.integers(9e5, 1e6, m.n)}
+    return {
+        "loss": ce + z,
+        "lm_loss": ce,
+        "z_loss": z,
+        "lr": m.cosine(),
+        "grad_norm": m.falling(5, 0.6),
+        "num_tokens": m.rng.integers(9e5, 1e6, m.n),
+    }
 
 
 def running_tokens(m: Maker) -> Columns:
@@ -340,9 +387,17 @@ def dropout_gap(m: Maker) -> Columns:
     """Evaluation below training (dropout), noisy, best in the middle by chance."""
     ce, kd = m.falling(3, 1.4), m.falling(1, 0.6)
     at = m.evals(30)
+
     def noisy(x):
         return 0.7 * x[at] * np.exp(0.1 * m.rng.standard_normal(30))
-    return {"loss": ce + kd, "loss_ce": ce, "loss_kd": kd, "val/loss_ce": (at, noisy(ce)), "val/loss_kd": (at, noisy(kd))}
+
+    return {
+        "loss": ce + kd,
+        "loss_ce": ce,
+        "loss_kd": kd,
+        "val/loss_ce": (at, noisy(ce)),
+        "val/loss_kd": (at, noisy(kd)),
+    }
 
 
 def mild_overfit(m: Maker) -> Columns:
@@ -357,14 +412,47 @@ def mild_overfit(m: Maker) -> Columns:
 HEALTHY: Mapping[str, Made] = {
     one.__name__: one
     for one in (
-        single_class, close_mosaic, l1_switch, detached_on_purpose, vqgan_planned,
-        uncertainty_weights, negative_duration, contrastive_batches, gan_swings, generator_loses,
-        fine_tuning, experts, growing_returns, entropy_bonus, word_perplexity,
-        scheduled_statistics, mixed_precision, averaged_weights, tiny_rate, long_plateau,
-        few_records, sparse_evals, late_ramp, first_half_zero, reward_rises, small_kl_estimates,
-        with_offset, decay_printed, warmed_vae, vae_penalty, triplet, perceptual,
-        converged_initial, noisy_diffusion, harder_stage, accuracy_to_error, vocabulary_warmup,
-        running_tokens, weighted_small, dropout_gap, mild_overfit,
+        single_class,
+        close_mosaic,
+        l1_switch,
+        detached_on_purpose,
+        vqgan_planned,
+        uncertainty_weights,
+        negative_duration,
+        contrastive_batches,
+        gan_swings,
+        generator_loses,
+        fine_tuning,
+        experts,
+        growing_returns,
+        entropy_bonus,
+        word_perplexity,
+        scheduled_statistics,
+        mixed_precision,
+        averaged_weights,
+        tiny_rate,
+        long_plateau,
+        few_records,
+        sparse_evals,
+        late_ramp,
+        first_half_zero,
+        reward_rises,
+        small_kl_estimates,
+        with_offset,
+        decay_printed,
+        warmed_vae,
+        vae_penalty,
+        triplet,
+        perceptual,
+        converged_initial,
+        noisy_diffusion,
+        harder_stage,
+        accuracy_to_error,
+        vocabulary_warmup,
+        running_tokens,
+        weighted_small,
+        dropout_gap,
+        mild_overfit,
     )
 }
 """Every healthy look-alike by name."""
