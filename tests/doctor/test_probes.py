@@ -11,7 +11,6 @@ from poise.doctor.probes import (
     at,
     fallen,
     held_back,
-    is_steady,
     scale_free,
     shared_modules,
     shares,
@@ -68,10 +67,3 @@ def test_only_adam_is_scale_free() -> None:
     """By the class that the run declares."""
     assert scale_free(case())
     assert not scale_free(case(optimizers=SGD))
-
-
-def test_steady_weights() -> None:
-    """Neither zero nor on their way up."""
-    assert is_steady(np.array([1.0, 1.05, 1.0]))
-    assert not is_steady(np.linspace(0.1, 1, 5))
-    assert not is_steady(np.zeros(3))

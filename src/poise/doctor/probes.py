@@ -218,12 +218,6 @@ def weight_at(case: Case, term: str, steps: Ints) -> Floats:
     return logged.values[where]
 
 
-def is_steady(weights: Floats) -> bool:
-    """True if weights hardly change, are not zero, and are no beginning of a ramp."""
-    sizes = np.abs(weights)
-    return bool(len(sizes)) and bool(sizes.min() > 0) and float(np.ptp(sizes) / sizes.max()) <= 0.5
-
-
 def judged(case: Case, term: str) -> bool:
     """True for a task, by its declared role or else its name, whose weight is not always zero."""
     weights = weights_of(case, term)
