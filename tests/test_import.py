@@ -27,9 +27,9 @@ def imports_torch(statement: str, path: Path) -> bool:
 
 EVERYTHING = "; ".join(
     (
-        "import poise, poise.cli, poise.doctor, poise.read, poise.record",
+        "import poise, poise.cli, poise.doctor, poise.read, poise.record, poise.schedule",
         "import poise.report.html, poise.report.json, poise.report.terminal",
-        "[getattr(poise, name) for name in poise.__all__]",
+        "[getattr(poise, name) for name in poise._HOMES]",
     )
 )
 
@@ -48,20 +48,46 @@ def test_the_probe_can_fail(tmp_path: Path) -> None:
 def test_public_names() -> None:
     """The public face changes only on purpose: by editing this list."""
     assert sorted(poise.__all__) == [
+        "Breakdown",
         "Diagnosis",
         "Evidence",
         "Fault",
         "Finding",
+        "MissingExtraError",
+        "Objective",
         "PoiseError",
         "ReadError",
         "RecordError",
         "Recorder",
+        "Reduced",
+        "Role",
         "Run",
         "Severity",
+        "Term",
+        "Watch",
         "__version__",
         "diagnose",
+        "fork",
         "read_run",
     ]
+
+
+def test_without_torch_the_extra_is_named() -> None:
+    """A live name asks for the extra in one line; the torch-free half still works."""
+    code = """
+import sys
+sys.modules["torch"] = None
+import poise
+poise.diagnose
+try:
+    poise.Watch
+except poise.MissingExtraError as error:
+    print(error)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == (
+        "poise.Watch needs PyTorch, which is not installed: pip install 'poise[torch]'"
+    )
 
 
 def test_every_public_name_loads_and_is_documented() -> None:

@@ -19,12 +19,20 @@ if TYPE_CHECKING:
     from poise.doctor.finding import Fault as Fault
     from poise.doctor.finding import Finding as Finding
     from poise.doctor.finding import Severity as Severity
+    from poise.errors import MissingExtraError as MissingExtraError
     from poise.errors import PoiseError as PoiseError
     from poise.errors import ReadError as ReadError
     from poise.errors import RecordError as RecordError
+    from poise.objective import Breakdown as Breakdown
+    from poise.objective import Objective as Objective
+    from poise.objective import Role as Role
+    from poise.objective import Term as Term
+    from poise.probe import fork as fork
     from poise.read import read_run as read_run
     from poise.record import Recorder as Recorder
+    from poise.reduce import Reduced as Reduced
     from poise.run import Run as Run
+    from poise.watch import Watch as Watch
 
 __version__ = "0.1.0"
 
@@ -33,6 +41,7 @@ _HOMES = {
     "Evidence": "poise.doctor.finding",
     "Fault": "poise.doctor.finding",
     "Finding": "poise.doctor.finding",
+    "MissingExtraError": "poise.errors",
     "PoiseError": "poise.errors",
     "ReadError": "poise.errors",
     "RecordError": "poise.errors",
@@ -42,17 +51,46 @@ _HOMES = {
     "diagnose": "poise.doctor.diagnose",
     "read_run": "poise.read",
 }
-__all__ = ["__version__", *_HOMES]  # pyright: ignore[reportUnsupportedDunderAll] -- one list, not two
+_LIVE = {
+    "Breakdown": "poise.objective",
+    "Objective": "poise.objective",
+    "Reduced": "poise.reduce",
+    "Role": "poise.objective",
+    "Term": "poise.objective",
+    "Watch": "poise.watch",
+    "fork": "poise.probe",
+}
+"""The names that need PyTorch."""
+
+_PACKAGES = ("objective", "probe", "reduce", "schedule", "watch")
+"""Packages that are reached as attributes: `poise.schedule.Linear`."""
+
+__all__ = ["__version__", *_HOMES, *_LIVE]  # pyright: ignore[reportUnsupportedDunderAll] -- one list, not two
 
 
 def __getattr__(name: str) -> object:
-    if name not in _HOMES:
-        known = ", ".join(_HOMES)
+    if name in _PACKAGES:
+        return _load(f"poise.{name}", name)
+    if name not in _HOMES and name not in _LIVE:
+        known = ", ".join((*_HOMES, *_LIVE))
         message = f"module 'poise' has no attribute {name!r}; its public names are {known}"
         raise AttributeError(message)
-    value: object = getattr(import_module(_HOMES[name]), name)
+    module = _load((_HOMES | _LIVE)[name], name)
+    value: object = getattr(module, name)
     globals()[name] = value
     return value
+
+
+def _load(module: str, name: str) -> object:
+    try:
+        return import_module(module)
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise
+        from poise.errors import MissingExtraError
+
+        message = f"poise.{name} needs PyTorch, which is not installed: pip install 'poise[torch]'"
+        raise MissingExtraError(message) from error
 
 
 def __dir__() -> list[str]:

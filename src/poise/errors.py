@@ -29,3 +29,47 @@ class RuleNameError(PoiseError, KeyError):
 
 class ReportError(PoiseError):
     """A report cannot be written."""
+
+
+class ScheduleError(PoiseError, ValueError):
+    """A schedule is made of values that do not fit together, or is asked for an impossible step."""
+
+
+class ReductionError(PoiseError, ValueError):
+    """Values, masks or counts cannot be reduced as asked."""
+
+
+class TermError(PoiseError):
+    """A loss term is declared or used in a way that cannot work."""
+
+
+class TermNameError(TermError):
+    """A term is unknown, missing or named twice."""
+
+
+class TermValueError(TermError):
+    """A term's value is no real, floating scalar."""
+
+
+class TermGraphError(TermError):
+    """A term that should send a gradient has no graph to send it through."""
+
+
+class StateError(PoiseError):
+    """A saved state does not belong to the object it is loaded into."""
+
+
+class ForkError(PoiseError):
+    """A fork is given names or tensors that it cannot hand out."""
+
+
+class GraphError(PoiseError):
+    """A probe is given terms, parameters or a graph that it cannot measure."""
+
+
+class WatchError(PoiseError):
+    """A training is watched against the contract of Watch: a term that is unknown or no scalar."""
+
+
+class MissingExtraError(PoiseError, ImportError):
+    """A part of poise needs a package that is not installed."""

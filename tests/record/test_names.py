@@ -13,6 +13,7 @@ TRICKY = st.recursive(
     ),
 )
 KEYS = st.lists(st.tuples(GROUPS, TRICKY), unique=True)
+COMMON = ("step", "micro", "wall_s", "total", "lr", "grad_norm", "grad_norm_used", "skipped")
 FIXED = [("step", ""), ("wall_s", ""), ("total", ""), ("grad_norm", "")]
 
 
@@ -29,5 +30,5 @@ def test_every_column_has_a_name_of_its_own(keys: list[tuple[str, str]], rates: 
 def test_only_names_that_the_record_needs_are_changed(term: str) -> None:
     """Nearly every term keeps its name."""
     assert term_column(term) in (term, f"term/{term}")
-    if "/" not in term and term not in ("step", "wall_s", "total", "lr", "grad_norm"):
+    if "/" not in term and term not in COMMON:
         assert term_column(term) == term

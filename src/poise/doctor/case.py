@@ -46,6 +46,11 @@ class Case:
         return stretches(self.train)
 
     @cached_property
+    def gradients_known(self) -> bool:
+        """Were the terms' gradient shares measured? Rules on value then have nothing to add."""
+        return any(True for one in self.run.tables for _ in one.of_kind(Kind.GRADIENT_SHARE))
+
+    @cached_property
     def normaliser(self) -> Normaliser | None:
         """What divides every term of the main total by its own running mean, if anything does."""
         found = self.composition

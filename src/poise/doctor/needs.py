@@ -52,6 +52,12 @@ HAS: Mapping[Need, Callable[[Case], bool]] = {
     Need.WEIGHTS: _logs(Kind.WEIGHT),
     Need.HISTORY: lambda case: len(case.train) >= HISTORY and case.train.split == "train",
     Need.RECORDS: lambda case: case.run.records > 0,
+    Need.GRADIENT_SHARES: _logs(Kind.GRADIENT_SHARE),
+    Need.COSINES: _logs(Kind.COSINE),
+    Need.MOTION: _logs(Kind.MOTION),
+    Need.REACH: lambda case: bool(case.run.declared.get("reach")),
+    Need.MICRO: lambda case: "micro" in case.train.series,
+    Need.CLIPPED: lambda case: {"grad_norm", "grad_norm_used"} <= case.train.series.keys(),
 }
 """For every need: does the run meet it? A test holds this table to the whole of `Need`."""
 

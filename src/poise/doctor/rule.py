@@ -30,6 +30,12 @@ class Need(StrEnum):
     WEIGHTS = "logged term weights"
     HISTORY = "20 or more training records"
     RECORDS = "at least one record"
+    GRADIENT_SHARES = "gradient shares of the terms: attach poise.Watch"
+    COSINES = "cosines between the terms' gradients: attach poise.Watch"
+    MOTION = "motion of the parameters: attach poise.Watch"
+    REACH = "which parameters each term reaches: attach poise.Watch"
+    MICRO = "micro-batches counted beside optimizer steps: attach poise.Watch"
+    CLIPPED = "gradient norms before and after clipping: attach poise.Watch"
 
 
 class Rule(Protocol):

@@ -38,6 +38,9 @@ class Frame:
         events: In log order, with `Event.step` holding the number of the record that follows it;
             `assemble` turns that into a step.
         event_steps: The step of each event where the format states it; empty if it never does.
+        axis: Column that the format itself declares to be the step, even if it stands still.
+        counter: Column that tells apart records of one step: where it differs, they are different
+            records and no repeats or halves of one.
     """
 
     size: int
@@ -51,6 +54,8 @@ class Frame:
     )
     events: tuple[Event, ...] = ()
     event_steps: tuple[int | None, ...] = ()
+    axis: str | None = None
+    counter: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

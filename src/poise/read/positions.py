@@ -60,6 +60,18 @@ def positions_of(frame: Frame, names: Mapping[str, Name], anchor: Bools) -> Posi
     """
     if not anchor.any():
         anchor = np.ones(frame.size, dtype=bool)
+    return _declared(frame) or _found(frame, names, anchor)
+
+
+def _declared(frame: Frame) -> Positions | None:
+    """The axis that the format declares, if every record mentions it."""
+    axis = None if frame.axis is None else frame.columns.get(frame.axis)
+    if axis is None or frame.axis is None or len(axis.rows) < frame.size:
+        return None
+    return Positions(steps=axis.values.astype(np.int64), name=frame.axis, epochs=None)
+
+
+def _found(frame: Frame, names: Mapping[str, Name], anchor: Bools) -> Positions:
     columns = _by_words(frame, names)
     epochs = _first(columns, sorted(_EPOCHS), frame.size, anchor)
     whole = None if epochs is None else np.floor(epochs[1]).astype(np.int64)

@@ -4,10 +4,13 @@ import re
 
 from poise.errors import ReadError
 from poise.read.frame import Column, Frame, Parsed
+from poise.read.probes import probes_of
 from poise.read.source import Source
 from poise.record.reader import TRAIN, RecordData, Split, read_record
 
 NAME = "poise"
+MICRO = "micro"
+"""Column that numbers the micro-batches of a watched training."""
 
 _FIRST_LINE = re.compile(rb'\s*\{"kind":"(?:header|step|eval|probe|event)"')
 
@@ -24,6 +27,7 @@ def read(source: Source) -> Parsed:
         ReadError: There is no record yet, or the file needs another version of poise.
     """
     data = read_record(source.read())
+    probes = probes_of(data.probes)
     if not data.splits:
         raise ReadError(
             f"{source.path}: expected records of steps or evaluations, got a run record without "
@@ -31,8 +35,11 @@ def read(source: Source) -> Parsed:
         )
     return Parsed(
         format=NAME,
-        frames=tuple(_frame(one, data) for one in data.splits),
-        declared=data.declared,
+        frames=(
+            *(_frame(one, data) for one in data.splits),
+            *([] if probes.frame is None else [probes.frame]),
+        ),
+        declared={**probes.declared, **data.declared},
         remarks=(*source.remarks, *data.remarks),
     )
 
@@ -52,4 +59,5 @@ def _frame(split: Split, data: RecordData) -> Frame:
         kinds=split.kinds,
         events=data.events if main else (),
         event_steps=data.event_steps if main else (),
+        **({"axis": "step", "counter": MICRO} if MICRO in columns else {}),
     )

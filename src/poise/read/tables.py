@@ -216,7 +216,8 @@ def _table(
             told = mask[column.rows]
             if told.any():
                 _put(series, _Part(names[label], _cut(column, told)), target)
-    keep = _join(steps, parts_of, series, f"{split} records", built.remarks)
+    apart = _apart(series.get(frame.counter or ""), len(steps))
+    keep = _join(steps, parts_of, series, f"{split} records", built.remarks, apart)
     if grain is None:
         epochs = None if positions.epochs is None else positions.epochs[rows][keep]
         grain = _grain(positions.name, epochs, names)
@@ -271,8 +272,22 @@ def _put(series: dict[str, Series], part: _Part, target: Ints) -> None:
     )
 
 
+def _apart(counter: Series | None, size: int) -> Bools:
+    """For every record but the first: a counter says that it is another one than that before."""
+    if counter is None:
+        return np.zeros(max(size - 1, 0), dtype=bool)
+    dense = np.full(size, np.nan)
+    dense[counter.rows] = counter.values
+    return np.diff(dense) != 0
+
+
 def _join(
-    steps: Ints, segments: Ints, series: dict[str, Series], what: str, remarks: list[str]
+    steps: Ints,
+    segments: Ints,
+    series: dict[str, Series],
+    what: str,
+    remarks: list[str],
+    apart: Bools,
 ) -> Ints:
     """Join neighbouring records of one step that complete each other; drop exact repeats.
 
@@ -281,7 +296,7 @@ def _join(
     Returns:
         Indices of the records that stay.
     """
-    same = (np.diff(steps) == 0) & (np.diff(segments) == 0)
+    same = (np.diff(steps) == 0) & (np.diff(segments) == 0) & ~apart
     if not same.any():
         return np.arange(len(steps))
     group = np.concatenate(([0], np.cumsum(~same)))

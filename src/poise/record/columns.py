@@ -14,7 +14,20 @@ from poise.run import Floats, Ints
 
 Key: TypeAlias = tuple[str, str]
 """Key of the record and, inside a map, the name: `("total", "")`, `("terms", "ce")`."""
-GROUPS = ("step", "wall_s", "total", "terms", "weights", "counts", "lr", "grad_norm", "log")
+GROUPS = (
+    "step",
+    "micro",
+    "wall_s",
+    "total",
+    "terms",
+    "weights",
+    "counts",
+    "lr",
+    "grad_norm",
+    "grad_norm_used",
+    "skipped",
+    "log",
+)
 """Keys of a record that hold numbers."""
 Cells: TypeAlias = tuple[Ints, Floats]
 """Records that mention a quantity, strictly increasing, and its values there."""

@@ -19,6 +19,7 @@ class Header:
         shares: Intended gradient shares by term.
         roles: Roles by term.
         total_steps: Optimizer steps the training is meant to have.
+        facts: What else a header declares, by name; docs/record.md lists what Watch declares.
     """
 
     count: int = 0
@@ -27,6 +28,7 @@ class Header:
     shares: dict[str, float] = field(default_factory=dict[str, float])
     roles: dict[str, str] = field(default_factory=dict[str, str])
     total_steps: int | None = None
+    facts: Record = field(default_factory=dict[str, object])
 
     def take(self, record: Record) -> dict[str, float]:
         """Takes over the declarations of one header line; returns the weights it sets.
@@ -52,6 +54,7 @@ class Header:
         total_steps = record.get("total_steps")
         if type(total_steps) is int:
             self.total_steps = total_steps
+        self.facts |= _pairs(record.get("declared"))
         return weights
 
     def declared(self) -> dict[str, object]:
@@ -63,7 +66,8 @@ class Header:
             "roles": {term_column(name): one for name, one in self.roles.items()},
             "total_steps": self.total_steps,
         }
-        return {key: value for key, value in found.items() if value not in ((), {}, None)}
+        known = {key: value for key, value in found.items() if value not in ((), {}, None)}
+        return {key: one for key, one in self.facts.items() if key not in found} | known
 
 
 def _pairs(value: object) -> Record:

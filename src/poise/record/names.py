@@ -7,6 +7,8 @@ from poise.run import Kind
 
 _KINDS = {
     "step": Kind.POSITION,
+    "micro": Kind.POSITION,
+    "skipped": Kind.POSITION,  # says where updates were thrown away; no value to judge
     "wall_s": Kind.CLOCK,
     "total": Kind.TOTAL,
     "terms": Kind.TERM,
@@ -14,8 +16,11 @@ _KINDS = {
     "counts": Kind.COUNT,
     "lr": Kind.LEARNING_RATE,
     "grad_norm": Kind.GRAD_NORM,
+    "grad_norm_used": Kind.GRAD_NORM,
 }
-_COMMON = frozenset({"step", "wall_s", "total", "lr", "grad_norm"})
+_COMMON = frozenset(
+    {"step", "wall_s", "total", "lr", "grad_norm", "grad_norm_used", "micro", "skipped"}
+)
 _PREFIXES = ("term/", "weight/", "count/", "lr/", "log/")
 
 

@@ -56,7 +56,8 @@ class RecordData:
         events: In order; `Event.step` is the number of the `step` record that follows.
         event_steps: The step that each event states; None where it states none.
         probes: As recorded.
-        declared: `terms`, `weights`, `shares`, `roles`, `total_steps`, where a header says them.
+        declared: `terms`, `weights`, `shares`, `roles`, `total_steps`, where a header says them,
+            and the facts that a recorder declared beside them.
         remarks: What was skipped, one sentence each.
     """
 

@@ -98,6 +98,9 @@ class Recorder:
         lr: float | Sequence[float] | None = None,
         grad_norm: float | None = None,
         log: Numbers | None = None,
+        micro: int | None = None,
+        skipped: int | None = None,
+        grad_norm_used: float | None = None,
     ) -> None:
         """Records one optimizer step of the training; what is None is not in the record.
 
@@ -110,12 +113,16 @@ class Recorder:
             lr: Learning rate, or one for each parameter group.
             grad_norm: L2 norm of the gradient of all parameters, before clipping.
             log: Anything else, by name.
+            micro: Micro-batches (forward and backward passes) done before this one, from 0.
+            skipped: Updates that were thrown away after this one: 1 where mixed precision skips.
+            grad_norm_used: As `grad_norm`, but after clipping: what the optimizer was given.
 
         Raises:
             RecordError: A term that was not declared, or a value that is no number.
         """
         record: Record = {"kind": "step"}
         given = _given(total, terms, weights, counts, lr, grad_norm, log)
+        given |= {"micro": micro, "skipped": skipped, "grad_norm_used": grad_norm_used}
         self._measure(record, step, given)
 
     def eval(
@@ -168,6 +175,29 @@ class Recorder:
         for key, value in (("name", name), ("text", text)):
             record[key] = str(value).encode("utf-8", "backslashreplace").decode()
         self._write(encode(record))
+
+    def declare(
+        self,
+        *,
+        terms: Iterable[str] = (),
+        weights: Numbers | None = None,
+        facts: Mapping[str, object] | None = None,
+    ) -> None:
+        """Records what became known only after the recorder was opened, as one more header.
+
+        Args:
+            terms: Names to declare; others are not refused because of it.
+            weights: Weights by term, in force until a record says otherwise.
+            facts: Anything else by name, of any shape; goes before an earlier one of the name.
+
+        Raises:
+            RecordError: Something in it has no place in JSON.
+        """
+        header: Record = {"kind": "header", "schema": SCHEMA, "terms": list(_names(terms))}
+        header |= {"weights": weights, "declared": facts or {}}
+        if self._write(encode_free(header)):
+            self._weights |= weights or {}
+            self._known.clear()
 
     def probe(self, step: int, **data: object) -> None:
         """Records a measurement of any shape: mappings, lists, texts, numbers and None.

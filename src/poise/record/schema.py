@@ -25,7 +25,7 @@ MAX_STEP = 2**53
 Record: TypeAlias = dict[str, object]
 """One decoded line."""
 
-SCALARS = ("step", "wall_s", "total", "grad_norm")
+SCALARS = ("step", "wall_s", "total", "grad_norm", "grad_norm_used", "micro", "skipped")
 """Keys of `step` and `eval` records that hold one number."""
 MAPS = ("terms", "weights", "counts", "log")
 """Keys of `step` and `eval` records that hold numbers by name."""

@@ -3,15 +3,26 @@
 from difflib import get_close_matches
 
 from poise.doctor.rule import Rule
+from poise.doctor.rules.clipping import ClippingAlways, ScaleUndone
 from poise.doctor.rules.collapse import StatisticCollapse, UncertaintyCollapse
 from poise.doctor.rules.conflict import RisesWhileOthersFall
+from poise.doctor.rules.counts_apart import CountsApart
 from poise.doctor.rules.data import CountZero, DivergenceNegative, TermSparse
 from poise.doctor.rules.dominance import ValueDominance
 from poise.doctor.rules.eval_mismatch import EvalFactor, EvalObjective
 from poise.doctor.rules.explosion import GradientGrowth, LateDegradation, Spike
 from poise.doctor.rules.frozen import EvalIdentical, LossIdentical, ShareConstant
 from poise.doctor.rules.generalisation import EvalRises, EvalStandsStill
+from poise.doctor.rules.gradient_conflict import GradientConflict
+from poise.doctor.rules.gradient_jump import GradientJump
+from poise.doctor.rules.gradient_share import (
+    GradientDominance,
+    GradientStarvation,
+    ShareNotHonoured,
+    ShareTooSmall,
+)
 from poise.doctor.rules.jump import TermJump, TermSwitches, TotalJump
+from poise.doctor.rules.motion import AverageCannotMove, OptimizerNeverSteps, ParametersStill
 from poise.doctor.rules.no_effect import (
     RewardZero,
     TermConstant,
@@ -26,12 +37,20 @@ from poise.doctor.rules.nonfinite import (
     NonfiniteTotal,
 )
 from poise.doctor.rules.nonfinite_gradient import LossScaleFalling, NonfiniteGradient
+from poise.doctor.rules.nonfinite_probe import TermGradientNonfinite
 from poise.doctor.rules.normaliser import ValueNormaliser
 from poise.doctor.rules.out_of_scale import OutOfScale
 from poise.doctor.rules.precision import BeyondPrecision
 from poise.doctor.rules.printing import RoundedTerms, SmoothedTotal
+from poise.doctor.rules.reach import (
+    ParametersUntrained,
+    TermGradientZero,
+    TermReachesNothing,
+    WeightIgnored,
+)
 from poise.doctor.rules.record import Crash, LogGap, RepeatedSteps, Restart, Truncated
 from poise.doctor.rules.saturation import AtClamp
+from poise.doctor.rules.saturation_gradient import GradientVanishes
 from poise.doctor.rules.scale_with_length import ScalesWithLength
 from poise.doctor.rules.schedule import (
     LearningRateConstant,
@@ -40,11 +59,13 @@ from poise.doctor.rules.schedule import (
     LearningRateSawtooth,
     SchedulerCrash,
 )
+from poise.doctor.rules.scheduler_rate import SchedulerPerMicroBatch, WeightNotAsDeclared
 from poise.doctor.rules.standstill import NothingFalls
 from poise.doctor.rules.starvation import ValueStarvation
 from poise.doctor.rules.stuck import LongPlateau, Plateau, StuckAtLogK
 from poise.doctor.rules.unaccounted import UnaccountedTerms, UnaccountedTotal
 from poise.doctor.rules.unbounded import DrivenDown, RunawayValues
+from poise.doctor.rules.weight_normaliser import NormaliserStarvesGradient
 from poise.doctor.rules.zero_rate import LearningRateRounded, LearningRateZero
 from poise.errors import RuleNameError
 
@@ -53,9 +74,17 @@ RULES: tuple[Rule, ...] = (
     NonfiniteTotal(),
     NonfiniteEval(),
     NonfiniteGradient(),
+    TermGradientNonfinite(),
     NonfiniteStatistic(),
     LossScaleFalling(),
+    TermReachesNothing(),
+    TermGradientZero(),
+    WeightIgnored(),
+    OptimizerNeverSteps(),
     LearningRateZero(),
+    ParametersStill(),
+    ParametersUntrained(),
+    AverageCannotMove(),
     EvalIdentical(),
     LossIdentical(),
     ShareConstant(),
@@ -71,16 +100,21 @@ RULES: tuple[Rule, ...] = (
     UnaccountedTerms(),
     EvalObjective(),
     EvalFactor(),
+    SchedulerPerMicroBatch(),
+    WeightNotAsDeclared(),
     LearningRateConstant(),
     LearningRateFloorEarly(),
     LearningRateReset(),
     LearningRateSawtooth(),
     LearningRateRounded(),
     SchedulerCrash(),
+    CountsApart(),
     ScalesWithLength(),
     TotalJump(),
     TermJump(),
     TermSwitches(),
+    GradientJump(),
+    ScaleUndone(),
     TermZero(),
     TotalZero(),
     TermConstant(),
@@ -90,9 +124,17 @@ RULES: tuple[Rule, ...] = (
     RunawayValues(),
     StatisticCollapse(),
     UncertaintyCollapse(),
+    NormaliserStarvesGradient(),
+    GradientDominance(),
+    GradientStarvation(),
+    ShareTooSmall(),
+    ShareNotHonoured(),
+    ClippingAlways(),
     ValueDominance(),
     ValueNormaliser(),
     ValueStarvation(),
+    GradientConflict(),
+    GradientVanishes(),
     RisesWhileOthersFall(),
     StuckAtLogK(),
     Plateau(),

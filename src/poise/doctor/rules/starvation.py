@@ -58,7 +58,7 @@ class ValueStarvation:
     def check(self, case: Case) -> Iterable[Finding]:
         """One finding for every family of starved terms, the smallest share first."""
         stretch = case.stretches[0]
-        shares = value_shares(case, stretch)
+        shares = None if case.gradients_known else value_shares(case, stretch)
         if shares is None or len(shares.number) < RECORDS:
             return
         seen: set[str] = set()
@@ -161,5 +161,9 @@ def _finding(case: Case, stretch: Stretch, shares: Shares, one: Trace, why: str)
         action=f"Measure the gradient share of '{one.name}' with poise.Watch; raise its weight "
         "until that share is at least 0.05, or give its head an optimizer group of its own.",
         verify=alone(one.name, "falls: it was starved; stays: look at its targets"),
-        caused_by=("value-dominance",),
+        caused_by=(
+            "normaliser-starves-gradient",
+            "value-normaliser",
+            "value-dominance",
+        ),
     )

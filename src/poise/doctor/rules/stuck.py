@@ -313,7 +313,18 @@ def _plateau(case: Case, stretch: Stretch, still: list[Trace]) -> Finding:
         action=f"Train '{top.name}' alone on one batch; if it falls raise its weight, if not check "
         "its targets and its graph.",
         verify=alone(top.name, "falls: it was starved; stays: no signal reaches it"),
-        caused_by=("value-starvation", "term-constant", "lr-zero"),
+        caused_by=(
+            "normaliser-starves-gradient",
+            "value-normaliser",
+            "share-too-small",
+            "gradient-starvation",
+            "gradient-dominance",
+            "term-gradient-zero",
+            "term-reaches-nothing",
+            "value-starvation",
+            "term-constant",
+            "lr-zero",
+        ),
     )
 
 

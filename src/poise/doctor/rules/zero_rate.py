@@ -140,6 +140,7 @@ class LearningRateZero:
             ),
             action="Print the optimizer's own learning rate with '%.3g' at these steps.",
             verify=RATES,
+            caused_by=("optimizer-never-steps",),
         )
 
 

@@ -1,0 +1,91 @@
+"""A term that starts with a gradient far above all that was there."""
+
+from collections.abc import Iterator
+from typing import ClassVar, final
+
+import numpy as np
+
+from poise.doctor.case import Case
+from poise.doctor.finding import Evidence, Fault, Finding, Severity
+from poise.doctor.probes import Place, norms
+from poise.doctor.rule import Need
+from poise.doctor.series import number, weight_history
+from poise.run import Series
+
+JUMP = 3.0
+"""Gradient norm of the new term over that of all others together before it began."""
+
+
+@final
+class GradientJump:
+    """A term starts with several times the gradient of all others together.
+
+    In the first steps after its start the shared parameters are moved for it alone, and what the
+    others had learned is undone.
+
+    Statistic: norm of the term's weighted gradient at the first three probes after its weight left
+    0 (or after its first record), largest of them, over the median sum of the others' norms at the
+    last three probes before. Threshold: 3; a gentle ramp starts far below 1.
+
+    Healthy look-alikes: ramps, warm starts, terms that start with the training, adversaries that
+    start late by design (a note).
+    """
+
+    name: ClassVar[str] = "gradient-jump"
+    fault: ClassVar[Fault] = Fault.JUMP
+    needs: ClassVar[frozenset[Need]] = frozenset({Need.GRADIENT_SHARES})
+
+    def check(self, case: Case) -> Iterator[Finding]:
+        """One finding for every term that starts with a jump."""
+        place = norms(case)
+        for term in () if place is None else place.names:
+            assert place is not None  # no names without a place
+            start = _start(case, term)
+            if start is None:
+                continue
+            before = np.flatnonzero(place.steps < start)[-3:]
+            after = np.flatnonzero(place.steps >= start)[:3]
+            if len(before) and len(after):
+                usual = float(np.median(place.values[before].sum(axis=1)))
+                new = float(place.of(term)[after].max())
+                if usual > 0 and new > JUMP * usual:
+                    yield self._finding(case, place, term, start, new / usual)
+
+    def _finding(self, case: Case, place: Place, term: str, start: int, ratio: float) -> Finding:
+        adversary = case.role(term) == "adversary"
+        steps = (start, int(place.steps[place.steps >= start][:3].max()))
+        return Finding(
+            rule=self.name,
+            fault=self.fault,
+            severity=Severity.NOTE if adversary else Severity.WARNING,
+            terms=(term,),
+            steps=steps,
+            summary=f"'{term}' starts at step {start} with {number(ratio)} times the gradient of "
+            "all other terms together",
+            evidence=(
+                Evidence(
+                    text=f"largest weighted gradient norm of '{term}' at the first probes after "
+                    f"its start, over the sum of all norms before: {number(ratio)}",
+                    series=f"gradient_norm/{term}",
+                    steps=steps,
+                    value=ratio,
+                    threshold=JUMP,
+                ),
+            ),
+            cause="It starts at full weight with an error that was never trained. Expected for a "
+            "stage that is meant to start over.",
+            action=f"Ramp the weight of '{term}' up from 0 (poise.schedule), or start it with "
+            f"{number(1 / ratio)} of the weight.",
+            verify="The gradient share at the first probe after the start.",
+        )
+
+
+def _start(case: Case, term: str) -> int | None:
+    """Step at which a term's weight left 0, or its first record, if that is not the beginning."""
+    table = case.train
+    logged = weight_history(table, term)
+    if logged is not None and logged.values[0] == 0 and np.any(logged.values):
+        return int(table.steps_of(logged)[np.flatnonzero(logged.values)[0]])
+    one: Series | None = table.series.get(term)
+    late = one is not None and len(one) and one.rows[0] > max(5, len(table) // 50)
+    return int(table.steps_of(one)[0]) if one is not None and late else None

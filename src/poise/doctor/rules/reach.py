@@ -1,0 +1,256 @@
+"""Terms without gradient, weights that the backward pass ignores, parameters that nobody trains."""
+
+from collections.abc import Iterator
+from typing import ClassVar, final
+
+import numpy as np
+
+from poise.doctor.case import Case
+from poise.doctor.finding import Evidence, Fault, Finding, Severity
+from poise.doctor.hints import role_of
+from poise.doctor.probes import listing, mapping, places, reach, weights_of
+from poise.doctor.rule import Need
+from poise.doctor.series import named, number, span
+from poise.run import Kind
+
+ZERO = 1e-12
+"""A gradient below this part of the largest one at the same place is numerically zero."""
+PROBES = 5
+"""Probes that must all show it; a satisfied margin is zero now and then."""
+EXACTLY = 2
+"""The same for a gradient that is 0 to the last bit, which is told as a warning below 5."""
+DEVIATES = 0.05
+"""Deviation from "twice the weight, twice the gradient" that half precision cannot cause."""
+
+
+@final
+class TermReachesNothing:
+    """A term in the total reaches no trainable parameter.
+
+    It is a number that is printed and minimised by nobody: computed under `no_grad`, detached, made
+    from `.item()` or `argmax`, or of frozen parameters only.
+
+    Statistic: the parameters that the autograd graph of the term ends in. Threshold: none, with a
+    weight that is not zero; structural, so one look is enough.
+
+    Healthy look-alikes: a term with the declared role `monitor` or `offset`, and one of weight 0;
+    these are not reported. A constraint or adversary is a note: its other half may do the work.
+    """
+
+    name: ClassVar[str] = "term-reaches-nothing"
+    fault: ClassVar[Fault] = Fault.NO_GRADIENT
+    needs: ClassVar[frozenset[Need]] = frozenset({Need.REACH})
+
+    def check(self, case: Case) -> Iterator[Finding]:
+        """One finding for every such term."""
+        for term, names in reach(case).items():
+            weights = weights_of(case, term)
+            counts = not len(weights) or bool(np.any(weights != 0))
+            if not names and counts and role_of(case, term) not in ("monitor", "offset"):
+                yield self._finding(case, term)
+
+    def _finding(self, case: Case, term: str) -> Finding:
+        sure = role_of(case, term) not in ("constraint", "adversary")
+        table = case.train
+        steps = span(table, table.series[term]) if term in table.series else (0, 0)
+        value = table.series[term].values[-1] if term in table.series else np.nan
+        return Finding(
+            rule=self.name,
+            fault=self.fault,
+            severity=Severity.ERROR if sure else Severity.NOTE,
+            terms=(term,),
+            steps=steps,
+            summary=f"'{term}' is in the total but reaches no trainable parameter: it cannot be "
+            "learned",
+            evidence=(
+                Evidence(
+                    text=f"the graph of '{term}' (last value {number(float(value))}) ends in 0 "
+                    "trainable parameters",
+                    series=term,
+                    steps=steps,
+                    value=0.0,
+                    threshold=1.0,
+                ),
+            ),
+            cause="Something on its way is detached (`detach`, `no_grad`, `.item()`, `argmax`), or "
+            "all its parameters are frozen. Expected for a term that is only watched.",
+            action=f"Follow the graph of '{term}' back from grad_fn to the first cut, or give it "
+            "the role 'monitor'.",
+            verify=f"print({term}.grad_fn); {term}.backward() must fill some .grad.",
+        )
+
+
+@final
+class TermGradientZero:
+    """A term's gradient is zero at every probe although its value is not.
+
+    The graph is whole, but nothing comes through: a clamp beyond its limits, a saturated sigmoid, a
+    ReLU that is dead, a mask that is empty.
+
+    Statistic: norm of the term's weighted gradient at each place. Threshold: 0, or below 1e-12 of
+    the largest term there, at 5 probes or more and all of them, while the value is not 0 and the
+    weight is not 0. From 2 probes on it is a warning if the norms are exactly 0.
+
+    Healthy look-alikes: a satisfied hinge or margin (its value is 0 too), a term that has not begun
+    (weight 0), roles `constraint` and `regulariser` (a note), `monitor` and `offset` (silent).
+    """
+
+    name: ClassVar[str] = "term-gradient-zero"
+    fault: ClassVar[Fault] = Fault.NO_GRADIENT
+    needs: ClassVar[frozenset[Need]] = frozenset({Need.GRADIENT_SHARES})
+
+    def check(self, case: Case) -> Iterator[Finding]:
+        """One finding for every term that is zero everywhere it was measured."""
+        for one in case.terms:
+            if role_of(case, one.name) in ("monitor", "offset"):
+                continue
+            values, weights = one.values[np.isfinite(one.values)], weights_of(case, one.name)
+            live = bool(len(values)) and float(np.count_nonzero(values)) > 0.9 * len(values)
+            if live and (not len(weights) or bool(np.all(weights != 0))):
+                yield from self._term(case, one.name)
+
+    def _term(self, case: Case, term: str) -> Iterator[Finding]:
+        seen = [p for p in places(case, Kind.GRADIENT_NORM_OF_TERM) if term in p.names]
+        zero = [bool((p.of(term) <= ZERO * p.values.max(axis=1)).all()) for p in seen]
+        if not seen or not all(zero):
+            return
+        place = max(seen, key=len)
+        largest = float(place.of(term).max())
+        if len(place) < (PROBES if largest > 0 else EXACTLY):
+            return
+        sure = Severity.ERROR if len(place) >= PROBES else Severity.WARNING
+        yield Finding(
+            rule=self.name,
+            fault=self.fault,
+            severity=sure if role_of(case, term) == "task" else Severity.NOTE,
+            terms=(term,),
+            steps=place.span,
+            summary=f"the gradient of '{term}' is zero at all {len(place)} probes although its "
+            "value is not",
+            evidence=(
+                Evidence(
+                    text=f"largest weighted gradient norm of '{term}' {number(largest)}, of all "
+                    f"terms {number(float(place.values.max()))}",
+                    series=f"gradient_norm/{term}",
+                    steps=place.span,
+                    value=largest,
+                    threshold=ZERO * float(place.values.max()),
+                ),
+            ),
+            cause="A clamp or saturated output in front of it, or a mask that selects nothing that "
+            "depends on the model. Expected for a constraint that is satisfied.",
+            action=f"Look at the output in front of '{term}': remove the clamp or use the form "
+            "with logits.",
+            verify=f"Backward '{term}' alone: some .grad must be non-zero.",
+        )
+
+
+@final
+class WeightIgnored:
+    """The gradient of a term does not follow its weight.
+
+    A hand-written backward that ignores the gradient it is handed makes every weight, schedule and
+    loss scale without effect on that term.
+
+    Statistic: relative deviation of the gradient of f times the term from f times its gradient, f
+    being 2 and 4. Threshold: 0.05; rounding in half precision stays below. Proved by one probe.
+
+    Healthy look-alikes: gradient reversal (follows its weight, with the sign turned), terms of the
+    role `monitor` (silent).
+    """
+
+    name: ClassVar[str] = "weight-ignored"
+    fault: ClassVar[Fault] = Fault.NO_GRADIENT
+    needs: ClassVar[frozenset[Need]] = frozenset({Need.REACH})
+
+    def check(self, case: Case) -> Iterator[Finding]:
+        """One finding for every such term."""
+        for term, value in mapping(case.run.declared.get("weight_deviation")).items():
+            deviation = float(value) if isinstance(value, (int, float)) else 0.0
+            if deviation > DEVIATES and role_of(case, term) != "monitor":
+                yield self._finding(case, term, deviation)
+
+    def _finding(self, case: Case, term: str, deviation: float) -> Finding:
+        first = int(case.train.steps[0]) if len(case.train) else 0
+        return Finding(
+            rule=self.name,
+            fault=self.fault,
+            severity=Severity.ERROR,
+            terms=(term,),
+            steps=(first, first),
+            summary=f"the gradient of '{term}' does not follow its weight: it is off by "
+            f"{deviation:.0%} when the weight is multiplied",
+            evidence=(
+                Evidence(
+                    text=f"relative deviation {number(deviation)}; 0.5 to 0.75 is a gradient that "
+                    "ignores the weight altogether",
+                    series=f"weight_deviation/{term}",
+                    steps=(first, first),
+                    value=deviation,
+                    threshold=DEVIATES,
+                ),
+            ),
+            cause="A custom autograd function does not multiply with the gradient that it is "
+            "handed. Healthy losses have no such effect.",
+            action=f"In the backward of '{term}', multiply the result with grad_output.",
+            verify="torch.autograd.gradcheck on that function.",
+        )
+
+
+@final
+class ParametersUntrained:
+    """Trainable parameters that no term reaches, or that no optimizer holds.
+
+    They stay what they were initialised to. Often meant; sometimes a head that was forgotten in
+    the loss, or a module that was added after the optimizer was made.
+
+    Statistic: parameters with `requires_grad=True` that no term of the measured batches reaches,
+    and those of the model in no watched optimizer. Threshold: one; always a note.
+
+    Healthy look-alikes: all of a frozen backbone, a second optimizer that is not watched, branches
+    that only some batches use.
+    """
+
+    name: ClassVar[str] = "parameters-untrained"
+    fault: ClassVar[Fault] = Fault.FROZEN
+    needs: ClassVar[frozenset[Need]] = frozenset({Need.REACH})
+
+    def check(self, case: Case) -> Iterator[Finding]:
+        """At most one note for each of the two."""
+        declared = case.run.declared
+        held = mapping(declared.get("parameters"))
+        reached = {name for names in reach(case).values() for name in names}
+        loose = [name for name in _texts(held.get("unoptimised")) if name in reached]
+        yield from self._note(case, "that no term reaches", _texts(declared.get("unreached")))
+        yield from self._note(case, "that a term reaches but no watched optimizer holds", loose)
+
+    def _note(self, case: Case, what: str, names: list[str]) -> Iterator[Finding]:
+        modules = list(dict.fromkeys(name.rpartition(".")[0] or name for name in names))
+        if not modules:
+            return
+        steps = (int(case.train.steps.min()), int(case.train.steps.max()))
+        yield Finding(
+            rule=self.name,
+            fault=self.fault,
+            severity=Severity.NOTE,
+            terms=tuple(modules),
+            steps=steps,
+            summary=f"{len(names)} trainable parameters {what}, in {named(modules)}",
+            evidence=(
+                Evidence(
+                    text=f"parameters {what}: {named(names)}",
+                    series="reach",
+                    steps=steps,
+                    value=float(len(names)),
+                    threshold=1.0,
+                ),
+            ),
+            cause="A head that is missing in the loss, or a module made after the optimizer. "
+            "Expected if it is frozen on purpose or trained elsewhere.",
+            action="Set requires_grad=False if it is meant to stay, else add it.",
+            verify="Its motion must be above 0.",
+        )
+
+
+def _texts(value: object) -> list[str]:
+    return [one for one in listing(value) if isinstance(one, str)]

@@ -1,0 +1,107 @@
+"""Saving an objective, and telling two of them apart."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Final, cast
+
+from poise.errors import StateError
+from poise.objective.names import listed
+from poise.objective.term import Term
+from poise.schedule import Schedule, from_dict, to_dict
+from poise.schedule.form import KINDS
+
+FORM: Final = "poise.objective/1"
+CHOICES: Final = ("same", "saved", "own")
+_FIELDS: Final = ("role", "reduction", "sometimes", "measure")
+
+
+def save(terms: tuple[Term, ...]) -> dict[str, object]:
+    """The terms in plain values."""
+    return {"form": FORM, "terms": {one.name: _plain(one) for one in terms}}
+
+
+def load(terms: tuple[Term, ...], saved: Mapping[str, object], weights: str) -> tuple[Term, ...]:
+    """The terms, with the weights that were asked for.
+
+    Raises:
+        StateError: The saved terms differ in what must not.
+    """
+    if weights not in CHOICES:
+        raise StateError(
+            f"load_state_dict: expected weights to be one of {listed(CHOICES)}, got {weights!r}"
+        )
+    if saved.get("form") != FORM or not isinstance(saved.get("terms"), Mapping):
+        raise StateError(
+            f"load_state_dict: expected 'terms' in the form {FORM!r}, got the keys "
+            f"{listed(saved)}; is this the state of an Objective?"
+        )
+    theirs = cast("Mapping[str, Mapping[str, object]]", saved["terms"])
+    found = _differences(terms, theirs, with_weights=weights == "same")
+    if found:
+        hint = "; weights='saved' or 'own' chooses between them" if weights == "same" else ""
+        raise StateError(f"load_state_dict: {'; '.join(found)}{hint}")
+    if weights != "saved":
+        return terms
+    return tuple(replace(one, weight=_weight(one, theirs[one.name]["weight"])) for one in terms)
+
+
+def _plain(term: Term) -> dict[str, object]:
+    reduction = None if term.reduction is None else str(term.reduction)
+    return {
+        "weight": _plain_weight(term.weight),
+        "role": str(term.role),
+        "reduction": reduction,
+        "sometimes": term.sometimes,
+        "measure": term.measure,
+    }
+
+
+def _plain_weight(weight: float | Schedule) -> object:
+    if not callable(weight):
+        return weight
+    if type(weight) in KINDS.values():
+        return to_dict(weight)
+    name = cast("Callable[..., object]", weight)
+    kind = name if hasattr(name, "__qualname__") else type(name)
+    return {"function": f"{kind.__module__}.{kind.__qualname__}"}
+
+
+def _weight(term: Term, saved: object) -> float | Schedule:
+    if not isinstance(saved, Mapping):
+        return cast(float, saved)
+    form = cast("Mapping[str, object]", saved)
+    if "function" not in form:
+        return from_dict(form)
+    if _plain_weight(term.weight) == form:
+        return term.weight
+    raise StateError(
+        f"load_state_dict: the saved weight of term {term.name!r} is the function "
+        f"{form['function']!r}, which was saved by name only; give the term that function"
+    )
+
+
+def _differences(
+    terms: tuple[Term, ...], saved: Mapping[str, Mapping[str, object]], *, with_weights: bool
+) -> list[str]:
+    own = {one.name: _plain(one) for one in terms}
+    missing = [name for name in saved if name not in own]
+    added = [name for name in own if name not in saved]
+    found = [f"saved terms that this objective does not have: {listed(missing)}"] if missing else []
+    found += [f"terms that the saved objective does not have: {listed(added)}"] if added else []
+    if not found and list(own) != list(saved):
+        found.append(f"saved order of terms {listed(saved)}, here {listed(own)}")
+    fields = (*_FIELDS, "weight") if with_weights else _FIELDS
+    return found + [
+        f"term {name!r}: saved {field} {_say(saved[name].get(field))}, here {_say(one[field])}"
+        for name, one in own.items()
+        if name in saved
+        for field in fields
+        if saved[name].get(field) != one[field]
+    ]
+
+
+def _say(value: object) -> str:
+    if isinstance(value, Mapping):
+        form = cast("Mapping[str, object]", value)
+        return str(form["function"]) if "function" in form else repr(from_dict(form))
+    return repr(value)

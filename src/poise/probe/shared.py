@@ -1,0 +1,123 @@
+"""The gradients of all terms where the terms meet: at the shared parameters or just before them."""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from torch import Tensor
+from torch.autograd.graph import GradientEdge
+from torch.optim import Optimizer
+
+from poise.probe.gradients import Gradients, passed, reading_of
+from poise.probe.graph import Bottleneck, Graph
+from poise.probe.guard import guard
+from poise.probe.update import UpdateShare, update_share
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Shared:
+    """What the terms do to the parameters that they share.
+
+    Attributes:
+        gradients: Their weighted gradients at all shared parameters; `where` is `shared`.
+        update: Their shares of the coming update; None if no optimizer was given.
+    """
+
+    gradients: Gradients
+    update: UpdateShare | None = None
+
+    def to_record(self) -> dict[str, object]:
+        """The keys of a `probe` record that both fill."""
+        return self.gradients.to_record() | (self.update.to_record() if self.update else {})
+
+
+def at_shared(
+    graph: Graph,
+    *,
+    weights: Mapping[str, float] | None = None,
+    optimizer: Optimizer | None = None,
+    scale: float = 1.0,
+) -> Shared:
+    """Measures every term at all parameters that two terms or more reach.
+
+    One backward pass a term through the whole graph, before the training's own: about K times the
+    cost of a backward pass and K times the memory of the shared parameters.
+
+    Args:
+        graph: The graph of this step.
+        weights: Weight by term; 1.0 where absent.
+        optimizer: Also measure update shares with its preconditioner.
+        scale: Loss scale to pass backward with and to divide out again, so that float16 gradients
+            do not vanish; what `scaler.get_scale()` says.
+
+    Raises:
+        GraphError: The graph was freed, or holds a reentrant checkpoint or compiled loss.
+
+    Example:
+        >>> import torch
+        >>> model = torch.nn.Linear(2, 1, bias=False)
+        >>> out = model(torch.ones(1, 2))
+        >>> graph = Graph({"a": out.sum(), "b": -3 * out.sum()}, model)
+        >>> at_shared(graph).gradients.direction_shares
+        {'a': -0.5, 'b': 1.5}
+    """
+    parameters = list(graph.shared.values())
+    rows, gradients = _measured(
+        graph, parameters, tuple(graph.shared), "shared", weights=weights, scale=scale
+    )
+    if optimizer is None:
+        return Shared(gradients=gradients)
+    there = {name: rows[name] for name in gradients.terms}
+    factors = {name: value / scale for name, value in (gradients.weights or {}).items()}
+    return Shared(gradients=gradients, update=update_share(optimizer, parameters, there, factors))
+
+
+def at_bottleneck(
+    graph: Graph,
+    place: Bottleneck,
+    *,
+    weights: Mapping[str, float] | None = None,
+    scale: float = 1.0,
+) -> Gradients:
+    """Measures every term at the one tensor that carries all terms to the shared parameters.
+
+    Each pass runs only through what comes after that tensor, usually a head.
+
+    Args:
+        graph: The graph of this step.
+        place: What `graph.bottleneck()` found.
+        weights: Weight by term; 1.0 where absent.
+        scale: As in `at_shared`.
+
+    Raises:
+        GraphError: The graph was freed, or the part after the tensor cannot be passed backward.
+
+    Example:
+        >>> import torch
+        >>> trunk, heads = torch.nn.Linear(2, 2), torch.nn.ModuleList([torch.nn.Linear(2, 1)] * 2)
+        >>> z = trunk(torch.ones(1, 2))
+        >>> graph = Graph({"a": heads[0](z).sum(), "b": heads[1](z).sum()}, trunk)
+        >>> place = graph.bottleneck()
+        >>> at_bottleneck(graph, place, weights={"b": 3.0}).shares["b"].__round__(6)
+        0.75
+    """
+    return _measured(graph, [place.edge], (place.name,), "edge", weights=weights, scale=scale)[1]
+
+
+def _measured(
+    graph: Graph,
+    places: Sequence[Tensor | GradientEdge],
+    names: tuple[str, ...],
+    where: str,
+    *,
+    weights: Mapping[str, float] | None,
+    scale: float,
+) -> tuple[dict[str, Sequence[Tensor | None]], Gradients]:
+    """Each term's gradient times `scale`, and the reading with the scale divided out."""
+    start = time.perf_counter()
+    with guard(graph.model):  # a checkpoint inside runs its forward pass again
+        rows = {name: passed(name, term, places, scale) for name, term in graph.terms.items()}
+    factors = {name: float((weights or {}).get(name, 1.0)) for name in rows}
+    seconds = time.perf_counter() - start
+    found = reading_of(list(rows.values()), factors, names=names, where=where, seconds=seconds)
+    return rows, found if scale == 1.0 else found.unscaled(scale)

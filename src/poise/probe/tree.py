@@ -1,0 +1,60 @@
+"""Tensors inside dicts, lists and tuples: taking them out and putting others in their place."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TypeVar, cast
+
+from torch import Tensor
+
+T = TypeVar("T")
+
+
+def tensors(tree: object) -> Iterator[Tensor]:
+    """The tensors of a tree of mappings, lists and tuples, in order; anything else is passed over.
+
+    Example:
+        >>> import torch
+        >>> [one.item() for one in tensors({"a": torch.tensor(1), "b": (torch.tensor(2), None)})]
+        [1, 2]
+    """
+    if isinstance(tree, Tensor):
+        yield tree
+    elif isinstance(tree, Mapping):
+        for one in cast(Mapping[object, object], tree).values():
+            yield from tensors(one)
+    elif isinstance(tree, list | tuple):
+        for one in cast(Sequence[object], tree):
+            yield from tensors(one)
+
+
+def replaced(tree: T, swap: Callable[[Tensor], Tensor]) -> T:
+    """The same tree with `swap(tensor)` in place of every tensor; containers are new.
+
+    Example:
+        >>> import torch
+        >>> replaced((torch.tensor(1.0), "mask"), lambda one: one + 1)
+        (tensor(2.), 'mask')
+    """
+    return cast(T, _replaced(tree, swap))
+
+
+def _replaced(tree: object, swap: Callable[[Tensor], Tensor]) -> object:
+    if isinstance(tree, Tensor):
+        return swap(tree)
+    if isinstance(tree, Mapping):
+        items = cast(Mapping[object, object], tree).items()
+        return _like_mapping(cast(object, tree), {key: _replaced(one, swap) for key, one in items})
+    if isinstance(tree, list | tuple):
+        found = [_replaced(one, swap) for one in cast(Sequence[object], tree)]
+        return _like_sequence(cast(object, tree), found)
+    return tree
+
+
+def _like_mapping(tree: object, found: dict[object, object]) -> object:
+    """`found` in the type of `tree`, where that type can be made from a dict."""
+    kind = type(tree)
+    return found if kind is dict else cast(Callable[..., object], kind)(found)
+
+
+def _like_sequence(tree: object, found: list[object]) -> object:
+    kind = cast(Callable[..., object], type(tree))
+    return kind(*found) if hasattr(tree, "_fields") else kind(found)  # a named tuple has fields

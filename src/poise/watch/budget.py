@@ -1,0 +1,135 @@
+"""When to measure, so that all measuring together stays within a share of the training's time."""
+
+import time
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+PARTS: Mapping[str, float] = {"shared": 0.5, "edge": 0.25, "motion": 0.25}
+"""What each instrument gets of the budget. Each has an account of its own, so that a cheap one that
+is used often never keeps an expensive one from being used at all."""
+
+FRONT = 3
+"""Measurements of each instrument that are taken at the start on credit, because one batch proves
+nothing and the first answers are wanted within 50 steps: the first whatever it costs, two more if
+one costs less than a step."""
+
+GRACE_S: Mapping[str, float] = {"shared": 0.5, "edge": 0.2, "motion": 0.2}
+"""Seconds that may always be spent: nobody waits for them, and a training of a hundred short steps
+is measured more than three times."""
+
+SPREAD = 4
+"""A measurement that costs more than a step is repeated on credit only after so many times the
+batches, so that a short training is seen from its beginning to its end."""
+
+
+@dataclass(slots=True)
+class Account:
+    """What one instrument costs.
+
+    Attributes:
+        part: Share of the training's time that it may spend.
+        uses: Measurements so far.
+        spent_s: Seconds that they took together.
+        last_s: Seconds that the last one took.
+        batch: Batch of the last one.
+        grace_s: Seconds that it may always spend.
+    """
+
+    part: float
+    grace_s: float = 0.0
+    batch: int = 0
+    uses: int = 0
+    spent_s: float = 0.0
+    last_s: float = 0.0
+
+
+class Budget:
+    """Spaces measurements by their own measured cost.
+
+    Candidates are the batches 1, 2, 4, 8, ... up to `every` and from there on every `every`-th. At
+    a candidate an instrument may measure if its account covers what it cost the last time; the
+    first ones go on credit, which is paid back before the next.
+
+    Args:
+        fraction: Share of the training's time for all measuring together, e.g. 0.01; 0: never.
+        every: Distance of the candidates in batches.
+        clock: Seconds, for tests.
+
+    Example:
+        >>> budget = Budget(0.01, every=50)
+        >>> [batch for batch in range(200) if budget.candidate(batch)]
+        [1, 2, 4, 8, 16, 32, 50, 100, 150]
+    """
+
+    def __init__(
+        self, fraction: float, *, every: int, clock: Callable[[], float] = time.perf_counter
+    ) -> None:
+        self.fraction = fraction
+        self.every = every
+        self.accounts = {
+            name: Account(part * fraction, GRACE_S[name]) for name, part in PARTS.items()
+        }
+        self._clock = clock
+        self._start: float | None = None
+        self._batches = 0
+
+    def candidate(self, batch: int) -> bool:
+        """True if anything may be measured at this batch, counted from 0."""
+        self._batches = batch
+        if batch < self.every:
+            return batch > 0 and batch & (batch - 1) == 0
+        return batch % self.every == 0
+
+    def due(self, name: str) -> bool:
+        """True if an instrument may measure now; asked only at candidates."""
+        account = self.accounts[name]
+        if account.part <= 0:
+            return False
+        elapsed_s, after_s = self.elapsed_s, account.spent_s + account.last_s
+        if account.uses == 0 or after_s <= account.part * elapsed_s:
+            return True
+        step_s = elapsed_s / max(self._batches, 1)
+        if account.last_s <= max(step_s, account.grace_s / 50):  # cheap, or nothing at all
+            return account.uses < FRONT or after_s <= account.grace_s
+        return after_s <= account.grace_s and self._batches >= SPREAD * account.batch
+
+    def stop(self, name: str) -> None:
+        """Uses an instrument no more."""
+        self.accounts[name].part = 0.0
+
+    def begin(self) -> None:
+        """Starts the training's clock; later calls do nothing."""
+        if self._start is None:
+            self._start = self._clock()
+
+    @property
+    def elapsed_s(self) -> float:
+        """Seconds of training so far, without what was spent on measuring."""
+        if self._start is None:
+            return 0.0
+        return self._clock() - self._start - self.spent_s
+
+    @property
+    def spent_s(self) -> float:
+        """Seconds that all measuring took together."""
+        return sum(one.spent_s for one in self.accounts.values())
+
+    @contextmanager
+    def charged(self, name: str, *, uses: int = 1) -> Generator[None]:
+        """Books the time inside on an account.
+
+        Args:
+            name: The instrument.
+            uses: 0 for a later part of a measurement that was already counted.
+        """
+        account = self.accounts[name]
+        start = self._clock()
+        try:
+            yield
+        finally:
+            took = self._clock() - start
+            account.spent_s += took
+            account.last_s = took if uses else account.last_s + took
+            account.uses += uses
+            account.batch = self._batches

@@ -1,0 +1,191 @@
+"""What a training hands to `Watch.total`: checked, weighted and summed up."""
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from numbers import Real
+from typing import Protocol, TypeAlias, cast
+
+import torch
+from torch import Tensor
+
+from poise.errors import TermNameError, TermValueError
+
+Scalar: TypeAlias = Tensor | float
+Scalars: TypeAlias = Mapping[str, Scalar]
+
+
+class Part(Protocol):
+    """One term of a sum that was already taken, such as an `Entry` of a `Breakdown`."""
+
+    @property
+    def weight(self) -> Scalar:
+        """What the value was multiplied with."""
+        ...
+
+    @property
+    def value(self) -> Scalar | None:
+        """The unweighted value; None if it was not computed."""
+        ...
+
+    @property
+    def count(self) -> Scalar | None:
+        """How many its mean was taken over; None if unknown."""
+        ...
+
+
+class Summed(Protocol):
+    """A sum that was already taken, such as a `Breakdown`: a mapping with a total."""
+
+    @property
+    def total(self) -> Tensor:
+        """The weighted sum."""
+        ...
+
+    def items(self) -> Iterable[tuple[str, Part]]:
+        """The terms by name."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Given:
+    """The terms of one total.
+
+    Attributes:
+        total: The weighted sum with its graph.
+        values: Unweighted value by term.
+        weights: Weight by term, of the same names.
+        counts: By term, how many elements its mean was taken over; of some terms or none.
+    """
+
+    total: Tensor
+    values: Scalars
+    weights: Scalars
+    counts: Scalars
+
+
+def given(
+    terms: Scalars | Summed,
+    weights: Scalars | None,
+    counts: Scalars | None,
+    *,
+    declared: Collection[str] = (),
+) -> Given:
+    """Checks what was given and sums it up from left to right.
+
+    Args:
+        terms: Unweighted scalars by name, or a sum that was already taken.
+        weights: Weight by term, a number or a scalar tensor; None: every weight is 1.
+        counts: By term, how many elements its mean was taken over.
+        declared: All names there are, where the user says so; then a term may be absent from
+            `terms` although `weights` names it.
+
+    Raises:
+        TermNameError: A name is unknown, or a term or weight is missing.
+        TermValueError: A value or weight is no scalar.
+
+    Example:
+        >>> terms = {"ce": torch.tensor(2.0), "kl": torch.tensor(3.0)}
+        >>> given(terms, {"ce": 1.0, "kl": 0.5}, None).total
+        tensor(3.5000)
+    """
+    total: object = getattr(terms, "total", None)
+    if isinstance(total, Tensor):
+        return _of_summed(total, cast(Summed, terms), weights)
+    values = _values(cast(Scalars, terms), declared)
+    factors = dict.fromkeys(values, 1.0) if weights is None else _weights(weights, values, declared)
+    for name in counts or {}:
+        if name not in values and name not in declared:
+            raise TermNameError(_unknown("counts", name, values))
+    summed: Scalar | None = None
+    for name, value in values.items():
+        part = value if weights is None else factors[name] * value
+        summed = part if summed is None else summed + part
+    if not isinstance(summed, Tensor):
+        raise TermValueError(
+            f"Watch.total: expected at least one scalar tensor, got {dict(values)!r:.80}; pass the "
+            "losses themselves, not their .item()"
+        )
+    return Given(total=summed, values=values, weights=factors, counts=dict(counts or {}))
+
+
+def _of_summed(total: Tensor, terms: Summed, weights: Scalars | None) -> Given:
+    if weights is not None:
+        raise TermNameError(
+            "Watch.total: expected no weights beside a breakdown, which carries its own, got "
+            f"{dict(weights)!r:.80}; set them in the objective"
+        )
+    computed = {name: one for name, one in terms.items() if one.value is not None}
+    return Given(
+        total=total,
+        values={name: cast(Scalar, one.value) for name, one in computed.items()},
+        weights={name: _applied(one) for name, one in computed.items()},
+        counts={name: one.count for name, one in computed.items() if one.count is not None},
+    )
+
+
+def _applied(part: Part) -> Scalar:
+    """The weight as it is in the total: 0 for a term that is only measured."""
+    return 0.0 if getattr(part, "weighted", part) is None else part.weight
+
+
+def _values(terms: Scalars, declared: Collection[str]) -> dict[str, Scalar]:
+    if not isinstance(terms, Mapping) or not terms:  # pyright: ignore[reportUnnecessaryIsInstance] -- users pass anything
+        kind = type(terms).__name__
+        raise TermNameError(
+            f"Watch.total: expected losses by name, got {kind} {terms!r:.60}; pass a dict such as "
+            "{'ce': loss}"
+        )
+    for name, value in terms.items():
+        if type(name) is not str:
+            raise TermNameError(
+                f"Watch.total: expected names that are texts, got {name!r:.60}; name it by a str"
+            )
+        if declared and name not in declared:
+            raise TermNameError(_unknown("terms", name, declared))
+        _expect_scalar(f"term {name!r}", value)
+    return dict(terms)
+
+
+def _weights(
+    weights: Scalars, values: Collection[str], declared: Collection[str]
+) -> dict[str, Scalar]:
+    for name in weights:
+        if name not in values and name not in declared:
+            raise TermNameError(
+                f"{_unknown('weights', name, values)} If it is absent from some batches, name all "
+                "terms in Watch(terms=...)."
+            )
+        _expect_scalar(f"weight of {name!r}", weights[name])
+    for name in values:
+        if name not in weights:
+            raise TermNameError(
+                f"Watch.total: term {name!r} has no weight; expected one of each of "
+                f"{', '.join(map(repr, values))}, got {', '.join(map(repr, weights))}; add "
+                f"{name!r} to weights, with 0.0 if it is not to count"
+            )
+    return {name: weights[name] for name in values}
+
+
+def _expect_scalar(what: str, value: object) -> None:
+    if isinstance(value, Tensor):
+        if value.dim() == 0 and not value.is_complex() and value.dtype != torch.bool:
+            return
+        got = f"a {value.dtype} tensor of shape {list(value.shape)}".replace("torch.", "")
+        then = "reduce it, for example with .mean()" if value.numel() != 1 else "use .squeeze()"
+    elif isinstance(value, Real):
+        return
+    else:
+        got, then = f"{type(value).__name__} {value!r:.60}", "pass a scalar tensor"
+    if isinstance(value, Tensor) and value.dim() == 0:
+        then = "take its real part or make it a float"
+    raise TermValueError(f"Watch.total: {what}: expected a real scalar, got {got}; {then}")
+
+
+def _unknown(where: str, name: str, known: Collection[str]) -> str:
+    close = get_close_matches(name, list(known), 1, 0.5)
+    hint = f" Did you mean {close[0]!r}?" if close else ""
+    return (
+        f"Watch.total: {where}: unknown term {name!r}; expected one of "
+        f"{', '.join(map(repr, known))}; rename it or add it.{hint}"
+    )

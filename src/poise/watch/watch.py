@@ -1,0 +1,344 @@
+"""Watches a plain training loop: three lines, one record."""
+
+import os
+import threading
+import warnings
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from contextlib import contextmanager
+from numbers import Real
+from types import TracebackType
+from typing import ParamSpec, Self, final
+
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from poise.errors import PoiseWarning, TermValueError, WatchError
+from poise.record.recorder import Recorder
+from poise.watch.arguments import check, several
+from poise.watch.budget import Budget
+from poise.watch.distributed import Ranks
+from poise.watch.evaluation import Means
+from poise.watch.optimizer import GradientNorm, Steps, steps_in_state
+from poise.watch.probing import Probing
+from poise.watch.resume import last_place
+from poise.watch.sink import Entry, Key, Sink
+from poise.watch.terms import Given, Scalar, Scalars, Summed, given
+from poise.watch.writer import Writer
+
+_Arguments = ParamSpec("_Arguments")
+
+
+@final
+class Watch:
+    """Records a training and measures what each of its terms does to the parameters.
+
+    A training is never stopped by its watch: what fails in recording or measuring is one
+    `PoiseWarning` and counts in `failures`. Wrong use (an unknown term, a loss that is no scalar)
+    raises at once. docs/watch.md tells what is seen, when, and what it costs.
+
+    Args:
+        path: Run directory; one that holds a run already is continued.
+        model: Gives parameters their names; without it they are numbered.
+        optimizer: One optimizer or several; without one there are no steps to see, and every
+            total counts as one.
+        every: Measure at every so many micro-batches (and at 1, 2, 4, 8, ... of the first ones).
+        total_steps: Optimizer steps the training is meant to have.
+        roles: By term: `task`, `regulariser`, `constraint`, `adversary`, `monitor`, `offset`.
+        terms: All terms there are. Then any other name is refused, and a term may be absent from
+            some batches. None: every batch has all terms that `weights` names.
+        budget: Share of the training's time for all measuring together; 0 only records.
+
+    Attributes:
+        failures: How often recording or measuring failed.
+        budget: What measuring has cost so far.
+
+    Raises:
+        WatchError: An argument breaks the contract.
+        RecordError: The directory cannot be written, or another recorder has it open.
+
+    Example:
+        >>> import tempfile, torch
+        >>> model = torch.nn.Linear(4, 2)
+        >>> optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        >>> with tempfile.TemporaryDirectory() as run, Watch(run, optimizer=optimizer) as watch:
+        ...     for _ in range(3):
+        ...         out = model(torch.ones(1, 4))
+        ...         total = watch.total({"a": out[0, 0] ** 2, "b": out[0, 1] ** 2})
+        ...         total.backward()
+        ...         optimizer.step()
+        ...         optimizer.zero_grad()
+        >>> watch.steps, watch.failures
+        (3, 0)
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        model: nn.Module | None = None,
+        optimizer: Optimizer | Sequence[Optimizer] | None = None,
+        every: int = 50,
+        total_steps: int | None = None,
+        roles: Mapping[str, str] | None = None,
+        terms: Iterable[str] | None = None,
+        budget: float = 0.01,
+    ) -> None:
+        check(every, budget, roles, terms)
+        self.failures = 0
+        self._lock = threading.RLock()
+        self._closed = False
+        self._terms = tuple(terms or ())
+        self._ranks = Ranks()
+        place = last_place(path)
+        recorder = None
+        if self._ranks.writes:
+            recorder = Recorder(path, terms=self._terms, roles=roles, total_steps=total_steps)
+        self._writer = Writer(recorder, self._ranks)
+        self._model = model
+        self._steps = Steps(several(optimizer), before=self._before_step, after=self._after_step)
+        self._resumed = place is not None
+        self._base, self._micro = place or (0, 0)
+        self._steps.start_at(self._base)
+        self._batch = 0
+        self.budget = Budget(budget, every=every)
+        self._probing = Probing(self.budget, model, self._steps, self._writer.probe)
+        self._norm: GradientNorm | None = None
+        self._entry: Entry | None = None
+        self._early: list[tuple[Key, Scalar]] = []
+        self._sink = Sink(self._writer.steps, batch=every, even=self._ranks.size > 1)
+        self._evaluating: Sink | None = None
+
+    @property
+    def steps(self) -> int:
+        """Optimizer steps so far, those before a restart included."""
+        return self._steps.done
+
+    def total(
+        self,
+        terms: Scalars | Summed,
+        weights: Scalars | None = None,
+        *,
+        counts: Scalars | None = None,
+    ) -> Tensor:
+        """The weighted sum of the terms, with its graph; recorded, and measured now and then.
+
+        Call it once for every micro-batch, before its backward pass. The sum is
+        `w1 * t1 + w2 * t2 + ...` from left to right in the order of `terms`.
+
+        Args:
+            terms: Unweighted scalar losses by name, or a `Breakdown`, whose total is handed back.
+            weights: Weight by term, a number or a scalar tensor; None: every weight is 1.
+            counts: By term, how many elements or tokens its mean was taken over.
+
+        Raises:
+            TermNameError: A term is unknown, or it or its weight is missing.
+            TermValueError: A term or weight is no real scalar.
+        """
+        found = given(terms, weights, counts, declared=self._terms)
+        with self._lock:
+            self._guard(self._take, found)
+        return found.total
+
+    def log(self, **scalars: Scalar) -> None:
+        """Records anything else beside the current micro-batch or evaluation.
+
+        `grad_norm` is the gradient norm before clipping, as `clip_grad_norm_` returns it.
+
+        Raises:
+            TermValueError: A value is no real scalar.
+        """
+        for name, value in scalars.items():
+            numel = value.numel() if isinstance(value, Tensor) else 1
+            if numel != 1 or not isinstance(value, (Tensor, Real)):
+                raise TermValueError(
+                    f"Watch.log: {name}: expected a real scalar, got {value!r:.60}; reduce it first"
+                )
+        with self._lock:
+            self._guard(self._log, scalars)
+
+    @contextmanager
+    def evaluation(self, split: str = "eval") -> Generator[Self]:
+        """Totals inside are one evaluation: their means are recorded at its end, as `split`.
+
+        Means are over all batches, a term with counts weighted by them. An evaluation that ends
+        with an exception is not recorded.
+
+        Raises:
+            WatchError: An evaluation inside another, or a split called `train`.
+        """
+        if split == "train" or self._evaluating is not None:
+            got = "the split 'train'" if split == "train" else "an evaluation inside another"
+            raise WatchError(
+                f"Watch.evaluation: expected one evaluation at a time of a split other than "
+                f"'train', got {got}; end the other one first or rename it"
+            )
+        means = Means()
+        with self._lock:
+            self._guard(self._finish)
+            self._evaluating = Sink(means.take, batch=self.budget.every)
+        try:
+            yield self
+            with self._lock:
+                self._guard(self._evaluating.flush)
+                self._guard(self._writer.evaluation, self._steps.done, split, means)
+        finally:
+            self._evaluating = None
+
+    def close(self) -> None:
+        """Writes what is left and removes all hooks; a second call does nothing.
+
+        With several ranks every rank must call it.
+        """
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
+            self._guard(self._finish)
+            self._steps.close()
+            if self._norm is not None:
+                self._norm.close()
+            self._guard(self._sink.flush)
+            self._guard(self._ranks.part)
+            self._guard(self._writer.close)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if error is not None:
+            self._guard(self._ranks.part)  # the other ranks may be anywhere
+        self.close()
+
+    # One micro-batch.
+
+    def _take(self, found: Given) -> None:
+        if self._closed:
+            raise WatchError("Watch.total: it is closed, so nothing is recorded any more")
+        entry = Entry(step=self._steps.done, micro=self._micro)
+        if self._evaluating is not None:
+            entry.put(_pairs(found))
+            self._evaluating.take(entry)
+            return
+        self._finish()
+        if not self._batch:
+            self._first(found)
+            entry.step = self._steps.done
+        self._steps.begin()
+        if not self._steps.optimizers:
+            entry.step = self._base + self._batch
+            self._steps.start_at(entry.step + 1)
+        entry.put([*_pairs(found), *self._steps.rates(), *self._early])
+        self._early.clear()
+        self._entry = entry
+        self._probing.at((entry.step, entry.micro))
+        if self.budget.candidate(self._batch):
+            self._guard(self._measure, found)
+        self._batch += 1
+        self._micro += 1
+
+    def _first(self, found: Given) -> None:
+        """What is known only now: the terms, and the state that was loaded into the optimizers."""
+        self.budget.begin()
+        state = steps_in_state(self._steps.optimizers) if self._resumed else None
+        if state is not None:
+            self._steps.start_at(state)
+        watching = {"every": self.budget.every, "budget": self.budget.fraction}
+        self._writer.declare(found, self._model, self._steps.optimizers, watching)
+
+    def _measure(self, found: Given) -> None:
+        if not self._ranks.writes:
+            return
+        self._probing.look(found)
+        if self._norm is not None:  # no step came; do not look at every backward pass for ever
+            self._norm.close()
+            self._norm = None
+        elif self.budget.due("motion") and self._steps.optimizers:
+            self._norm = GradientNorm(list(self._steps.parameters()), found.total)
+            self._probing.arm()
+
+    def _finish(self) -> None:
+        entry, self._entry = self._entry, None
+        if entry is not None:
+            if self._steps.wasted:
+                entry.numbers["skipped", ""] = 1
+            self._sink.take(entry)
+            self._probing.finish()
+
+    def _log(self, scalars: Mapping[str, Scalar]) -> None:
+        pairs: list[tuple[Key, Scalar]] = [
+            (("grad_norm", "") if name == "grad_norm" else ("log", name), value)
+            for name, value in scalars.items()
+        ]
+        if self._evaluating is not None:
+            entry = Entry(step=self._steps.done, micro=self._micro)
+            entry.put(pairs)
+            self._evaluating.take(entry)
+        elif self._entry is not None:
+            self._entry.put(pairs)
+        else:
+            known = dict(self._early) | dict(pairs)
+            self._early = list(known.items())
+
+    # One optimizer step.
+
+    def _before_step(self, optimizer: Optimizer) -> None:
+        with self._lock:
+            self._guard(self._see_step, optimizer)
+
+    def _see_step(self, optimizer: Optimizer) -> None:
+        if self._entry is None:
+            return
+        self._entry.put(self._steps.rates())
+        found = getattr(optimizer, "found_inf", None)  # a fused optimizer skips by itself
+        if isinstance(found, Tensor):
+            self._entry.put([(("skipped", ""), found.detach().reshape(()))])
+        if self._norm is not None:
+            norm, self._norm = self._norm, None
+            with self.budget.charged("motion"):
+                before, after = norm.result()
+                if before is not None and self._ranks.size == 1:
+                    logged = ("grad_norm", "") in self._entry.numbers
+                    self._entry.put([] if logged else [(("grad_norm", ""), before)])
+                if after is not None:
+                    scale = getattr(optimizer, "grad_scale", None)  # a fused one unscales by itself
+                    used = after if scale is None else after / scale.to(after.device)
+                    self._entry.put([(("grad_norm_used", ""), used.reshape(()))])
+        self._probing.before_step(optimizer)
+
+    def _after_step(self) -> None:
+        with self._lock:
+            self._guard(self._probing.after_step)
+
+    def _guard(
+        self,
+        act: Callable[_Arguments, object],
+        *args: _Arguments.args,
+        **kwargs: _Arguments.kwargs,
+    ) -> None:
+        """Does something that must not stop the training."""
+        try:
+            act(*args, **kwargs)
+        except Exception as error:  # whatever it is, the training goes on
+            self.failures += 1
+            if self.failures == 1:
+                warnings.warn(
+                    f"Watch: {type(error).__name__}: {error}; the training goes on, and .failures "
+                    "counts how often something could not be recorded or measured",
+                    PoiseWarning,
+                    stacklevel=4,
+                )
+
+
+def _pairs(found: Given) -> list[tuple[Key, Scalar]]:
+    """The numbers of one total under their keys."""
+    return [
+        (("total", ""), found.total),
+        *((("terms", name), value) for name, value in found.values.items()),
+        *((("weights", name), value) for name, value in found.weights.items()),
+        *((("counts", name), value) for name, value in found.counts.items()),
+    ]

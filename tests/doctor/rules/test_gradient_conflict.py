@@ -1,0 +1,45 @@
+"""Persistent conflict, and cosines that are negative by chance."""
+
+import numpy as np
+import pytest
+
+from poise.doctor.finding import Severity
+from poise.doctor.rules.gradient_conflict import GradientConflict
+from poise.run import Run
+from tests.doctor.build_probes import fall, watched
+from tests.doctor.rules_of import found_by
+
+SEEDS = pytest.mark.parametrize("seed", range(4))
+
+
+def made(seed: int, *, mean: float, probes: int = 24, role: str = "task", end: float = 2.0) -> Run:
+    """Cosines around a mean with a scatter of 0.15."""
+    rng = np.random.default_rng(seed)
+    return watched(
+        {"a": fall(2, 1, rng), "b": fall(2, end, rng)},
+        cosines={("a", "b"): mean + 0.15 * rng.standard_normal(probes)},
+        declared={"roles": {"b": role}},
+    )
+
+
+@SEEDS
+def test_persistent_conflict_is_found(seed: int) -> None:
+    """A warning where one of the two stands still, a note where both learn."""
+    (one,) = found_by(GradientConflict(), made(seed, mean=-0.7))
+    assert (one.severity, one.terms) == (Severity.WARNING, ("b", "a"))
+    (one,) = found_by(GradientConflict(), made(seed, mean=-0.7, end=1.0))
+    assert one.severity is Severity.NOTE
+
+
+@SEEDS
+def test_chance_and_few_probes_are_silent(seed: int) -> None:
+    """The near miss: mostly negative by chance, or less than two windows."""
+    assert not found_by(GradientConflict(), made(seed, mean=-0.1))
+    assert not found_by(GradientConflict(), made(seed, mean=-0.7, probes=15))
+
+
+def test_adversaries_are_silent() -> None:
+    """They are there to oppose; a regulariser is a note."""
+    assert not found_by(GradientConflict(), made(0, mean=-0.9, role="adversary"))
+    (one,) = found_by(GradientConflict(), made(0, mean=-0.9, role="regulariser"))
+    assert one.severity is Severity.NOTE

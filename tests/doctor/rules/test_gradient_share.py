@@ -1,0 +1,98 @@
+"""Who owns the gradient: made runs with known shares, their near misses and look-alikes."""
+
+import numpy as np
+import pytest
+
+from poise.doctor.finding import Severity
+from poise.doctor.rules.gradient_share import (
+    GradientDominance,
+    GradientStarvation,
+    ShareNotHonoured,
+    ShareTooSmall,
+)
+from poise.run import Run
+from tests.doctor.build_probes import fall, watched
+from tests.doctor.rules_of import found_by
+
+SEEDS = pytest.mark.parametrize("seed", range(4))
+
+
+def run(seed: int, *, share: float, end: float = 15.5, probes: int = 12, **given: object) -> Run:
+    """A task `big` that owns the rest of the gradient and one `small` that ends at `end`."""
+    rng = np.random.default_rng(seed)
+    terms = {"big": fall(2.0, 0.4, rng), "small": fall(16.0, end, rng)}
+    low = share * np.exp(0.2 * rng.standard_normal(probes))
+    return watched(terms, shares={"big": 1 - low, "small": low}, **given)  # type: ignore[arg-type]  # passed on
+
+
+@SEEDS
+def test_a_starved_task_is_named_with_its_share(seed: int) -> None:
+    """0.2% of the gradient, and it does not fall."""
+    (one,) = found_by(GradientStarvation(), run(seed, share=0.002))
+    assert (one.severity, one.terms) == (Severity.WARNING, ("small",))
+    assert "trunk" in one.summary
+    assert one.evidence[0].value == pytest.approx(0.002, rel=0.3)
+
+
+@SEEDS
+def test_a_small_share_that_is_enough_is_silent(seed: int) -> None:
+    """The near miss: 3% of the gradient."""
+    assert not found_by(GradientStarvation(), run(seed, share=0.03))
+
+
+@SEEDS
+def test_a_starved_task_that_learns_is_a_note(seed: int) -> None:
+    """The near miss: its head learns all the same, as it does under Adam."""
+    (one,) = found_by(GradientStarvation(), run(seed, share=0.002, end=4.0))
+    assert one.severity is Severity.NOTE
+
+
+def test_regularisers_and_ramps_are_silent() -> None:
+    """The declared role is asked first; a weight that is still rising is no verdict."""
+    quiet = run(0, share=0.002, declared={"roles": {"small": "regulariser"}})
+    assert not found_by(GradientStarvation(), quiet)
+    ramp = {"small": np.linspace(0, 1, 200), "big": np.ones(200)}
+    assert not found_by(GradientStarvation(), run(0, share=0.002, weight_history=ramp, probes=9))
+
+
+def test_one_probe_is_a_note() -> None:
+    """A single batch may be odd."""
+    (one,) = found_by(GradientStarvation(), run(0, share=0.002, probes=1))
+    assert one.severity is Severity.NOTE
+
+
+@SEEDS
+def test_dominance_needs_a_victim(seed: int) -> None:
+    """98% is a warning where a task stands still, a note where it learns, silent at 90%."""
+    (worse,) = found_by(GradientDominance(), run(seed, share=0.02))
+    assert (worse.severity, worse.terms) == (Severity.WARNING, ("big", "small"))
+    (fine,) = found_by(GradientDominance(), run(seed, share=0.02, end=3.0))
+    assert fine.severity is Severity.NOTE
+    assert not found_by(GradientDominance(), run(seed, share=0.1))
+
+
+def test_dominance_on_purpose_is_a_note() -> None:
+    """A weight of 100 asks for it; a declared adversary is not judged."""
+    meant = run(0, share=0.02, weights={"big": 100.0, "small": 1.0})
+    assert [one.severity for one in found_by(GradientDominance(), meant)] == [Severity.NOTE]
+    adversary = run(0, share=0.02, declared={"roles": {"big": "adversary"}})
+    assert not found_by(GradientDominance(), adversary)
+
+
+@SEEDS
+def test_a_share_that_is_honoured_may_be_too_small(seed: int) -> None:
+    """10% declared and measured, and the term ends at 15.5: the wish is the fault."""
+    wish = {"shares": {"big": 0.9, "small": 0.1}}
+    (one,) = found_by(ShareTooSmall(), run(seed, share=0.1, declared=wish))
+    assert (one.severity, one.terms) == (Severity.WARNING, ("small",))
+    assert "10% declared" in one.summary
+    assert not found_by(ShareTooSmall(), run(seed, share=0.1, end=9.0, declared=wish))
+
+
+@SEEDS
+def test_a_share_that_is_not_honoured(seed: int) -> None:
+    """10% declared and 1% measured; 6% is near enough."""
+    wish = {"shares": {"big": 0.9, "small": 0.1}}
+    (one,) = found_by(ShareNotHonoured(), run(seed, share=0.01, declared=wish))
+    assert one.terms == ("small",)
+    assert not found_by(ShareNotHonoured(), run(seed, share=0.06, declared=wish))

@@ -1,0 +1,78 @@
+"""Terms without gradient and parameters without a term."""
+
+import numpy as np
+import pytest
+
+from poise.doctor.finding import Severity
+from poise.doctor.rules.reach import (
+    ParametersUntrained,
+    TermGradientZero,
+    TermReachesNothing,
+    WeightIgnored,
+)
+from tests.doctor.build_probes import fall, watched
+from tests.doctor.rules_of import found_by
+
+SEEDS = pytest.mark.parametrize("seed", range(3))
+
+
+def terms(seed: int) -> dict[str, np.ndarray]:
+    """Two terms, one of which stands still."""
+    rng = np.random.default_rng(seed)
+    return {"ce": fall(2, 1, rng), "aux": fall(3, 3, rng)}
+
+
+@SEEDS
+def test_a_detached_term_is_an_error(seed: int) -> None:
+    """One look at the graph proves it; a declared monitor and a weight of 0 are meant."""
+    reach = {"ce": ("trunk.weight",), "aux": ()}
+    (one,) = found_by(TermReachesNothing(), watched(terms(seed), reach=reach))
+    assert (one.severity, one.terms) == (Severity.ERROR, ("aux",))
+    watching = watched(terms(seed), reach=reach, declared={"roles": {"aux": "monitor"}})
+    assert not found_by(TermReachesNothing(), watching)
+    off = watched(terms(seed), reach=reach, weights={"aux": 0.0})
+    assert not found_by(TermReachesNothing(), off)
+
+
+@SEEDS
+def test_a_gradient_that_is_zero_at_all_probes(seed: int) -> None:
+    """Five probes make an error, all of them zero; two a warning; one proves nothing."""
+    ones = np.ones(6)
+    (one,) = found_by(TermGradientZero(), watched(terms(seed), norms={"ce": ones, "aux": 0 * ones}))
+    assert (one.severity, one.terms) == (Severity.ERROR, ("aux",))
+    few = watched(terms(seed), norms={"ce": ones[:2], "aux": 0 * ones[:2]})
+    assert [one.severity for one in found_by(TermGradientZero(), few)] == [Severity.WARNING]
+    single = watched(terms(seed), norms={"ce": ones[:1], "aux": 0 * ones[:1]})
+    assert not found_by(TermGradientZero(), single)
+    tiny = watched(terms(seed), norms={"ce": ones[:4], "aux": 1e-14 * ones[:4]})
+    assert not found_by(TermGradientZero(), tiny)
+    once = watched(terms(seed), norms={"ce": ones, "aux": [0, 0, 0, 1e-3, 0, 0]})
+    assert not found_by(TermGradientZero(), once)
+
+
+def test_a_satisfied_constraint_is_silent() -> None:
+    """Value and gradient are zero together; a declared constraint is a note at most."""
+    values = terms(0) | {"aux": np.zeros(200)}
+    norms = {"ce": np.ones(6), "aux": np.zeros(6)}
+    assert not found_by(TermGradientZero(), watched(values, norms=norms))
+    role = {"roles": {"aux": "constraint"}}
+    found = found_by(TermGradientZero(), watched(terms(0), norms=norms, declared=role))
+    assert [one.severity for one in found] == [Severity.NOTE]
+
+
+def test_a_weight_that_is_ignored() -> None:
+    """Half of the doubled gradient is missing; rounding in half precision is not."""
+    deviates = watched(terms(0), declared={"weight_deviation": {"ce": 0.0, "aux": 0.75}})
+    (one,) = found_by(WeightIgnored(), deviates)
+    assert (one.severity, one.terms) == (Severity.ERROR, ("aux",))
+    rounds = watched(terms(0), declared={"weight_deviation": {"ce": 0.0, "aux": 0.004}})
+    assert not found_by(WeightIgnored(), rounds)
+
+
+def test_untrained_parameters_are_notes() -> None:
+    """One for those that no term reaches, one for those that no optimizer holds."""
+    facts = {"unreached": ["spare.weight"], "parameters": {"unoptimised": ["trunk.weight"]}}
+    found = found_by(ParametersUntrained(), watched(terms(0), declared=facts))
+    assert [one.terms for one in found] == [("spare",), ("trunk",)]
+    assert {one.severity for one in found} == {Severity.NOTE}
+    assert not found_by(ParametersUntrained(), watched(terms(0)))

@@ -1,0 +1,31 @@
+"""Large errors without gradient."""
+
+import numpy as np
+import pytest
+
+from poise.doctor.rules.saturation_gradient import GradientVanishes
+from poise.run import Run
+from tests.doctor.build_probes import fall, watched
+from tests.doctor.rules_of import found_by
+
+
+def made(seed: int, *, norm: float, end: float = 16.0, role: str = "task") -> Run:
+    """A term at 16 with the given gradient norm beside one at 1 with norm 0.1."""
+    rng = np.random.default_rng(seed)
+    terms = {"fine": fall(2, 1, rng), "far": fall(16, end, rng)}
+    norms = {"fine": np.full(4, 0.1), "far": np.full(4, norm)}
+    return watched(terms, norms=norms, declared={"roles": {"far": role}})
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_saturated_term_is_found(seed: int) -> None:
+    """A millionth of the gradient per unit of loss; a fiftieth is a Huber loss."""
+    (one,) = found_by(GradientVanishes(), made(seed, norm=1e-6))
+    assert one.terms == ("far",)
+    assert not found_by(GradientVanishes(), made(seed, norm=0.02))
+
+
+def test_learning_terms_and_other_roles_are_silent() -> None:
+    """The near miss: it falls all the same, or is a regulariser."""
+    assert not found_by(GradientVanishes(), made(0, norm=1e-6, end=8.0))
+    assert not found_by(GradientVanishes(), made(0, norm=1e-6, role="regulariser"))

@@ -1,0 +1,50 @@
+"""The multi-task incident, trained live under a watch with its defaults, and its cure."""
+
+import importlib.util
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from poise.doctor.diagnose import diagnose
+from poise.doctor.finding import Fault, Severity
+from tests.doctor.rules_of import all_rules
+
+EXAMPLE = Path(__file__).parents[2] / "examples" / "multitask.py"
+
+
+@pytest.fixture(scope="module")
+def example() -> ModuleType:
+    """The example, imported from its file."""
+    spec = importlib.util.spec_from_file_location("multitask_example", EXAMPLE)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # dataclasses look their module up
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_incident_is_diagnosed(example: ModuleType, tmp_path: Path) -> None:
+    """The normaliser first, with the starved term and its share; nothing counts elements."""
+    last = example.train(tmp_path / "run", cured=False, seed=0)
+    assert last["countdown"] > 15
+    found = diagnose(tmp_path / "run", rules=all_rules()).findings
+    first = found[0]
+    assert (first.rule, first.severity) == ("normaliser-starves-gradient", Severity.ERROR)
+    assert first.terms == ("countdown",)
+    assert "'lstm'" in first.summary
+    assert "plain weights (type 0.1, ptr 0.7, binary 0.1, countdown 0.1)" in first.action
+    stuck = [one for one in found if one.fault is Fault.STUCK]
+    assert [one.terms for one in stuck] == [("countdown",)]
+    assert not [one for one in found if one.fault is Fault.REDUCTION]
+    assert not [one for one in found if "element" in f"{one.summary} {one.cause} {one.action}"]
+
+
+def test_the_proposed_cure_works(example: ModuleType, tmp_path: Path) -> None:
+    """The same 120 updates: plain weights and a head in units of its range; no fault is left."""
+    last = example.train(tmp_path / "run", cured=True, seed=0)
+    assert last["countdown"] < 12
+    found = diagnose(tmp_path / "run", rules=all_rules()).findings
+    assert not [one.summary for one in found if one.severity is not Severity.NOTE]
