@@ -19,18 +19,18 @@ SEEDS = pytest.mark.parametrize("seed", range(3))
 def terms(seed: int) -> dict[str, np.ndarray]:
     """Two terms, one of which stands still."""
     rng = np.random.default_rng(seed)
-    return {"ce": fall(2, 1, rng), "aux": fall(3, 3, rng)}
+    return {"ce": fall(2, 1, rng), "edge": fall(3, 3, rng)}
 
 
 @SEEDS
 def test_a_detached_term_is_an_error(seed: int) -> None:
     """One look at the graph proves it; a declared monitor and a weight of 0 are meant."""
-    reach = {"ce": ("trunk.weight",), "aux": ()}
+    reach = {"ce": ("trunk.weight",), "edge": ()}
     (one,) = found_by(TermReachesNothing(), watched(terms(seed), reach=reach))
-    assert (one.severity, one.terms) == (Severity.ERROR, ("aux",))
-    watching = watched(terms(seed), reach=reach, declared={"roles": {"aux": "monitor"}})
+    assert (one.severity, one.terms) == (Severity.ERROR, ("edge",))
+    watching = watched(terms(seed), reach=reach, declared={"roles": {"edge": "monitor"}})
     assert not found_by(TermReachesNothing(), watching)
-    off = watched(terms(seed), reach=reach, weights={"aux": 0.0})
+    off = watched(terms(seed), reach=reach, weights={"edge": 0.0})
     assert not found_by(TermReachesNothing(), off)
 
 
@@ -38,34 +38,34 @@ def test_a_detached_term_is_an_error(seed: int) -> None:
 def test_a_gradient_that_is_zero_at_all_probes(seed: int) -> None:
     """Five probes make an error, all of them zero; two a warning; one proves nothing."""
     ones = np.ones(6)
-    (one,) = found_by(TermGradientZero(), watched(terms(seed), norms={"ce": ones, "aux": 0 * ones}))
-    assert (one.severity, one.terms) == (Severity.ERROR, ("aux",))
-    few = watched(terms(seed), norms={"ce": ones[:2], "aux": 0 * ones[:2]})
+    (one,) = found_by(TermGradientZero(), watched(terms(seed), norms={"ce": ones, "edge": 0 * ones}))
+    assert (one.severity, one.terms) == (Severity.ERROR, ("edge",))
+    few = watched(terms(seed), norms={"ce": ones[:2], "edge": 0 * ones[:2]})
     assert [one.severity for one in found_by(TermGradientZero(), few)] == [Severity.WARNING]
-    single = watched(terms(seed), norms={"ce": ones[:1], "aux": 0 * ones[:1]})
+    single = watched(terms(seed), norms={"ce": ones[:1], "edge": 0 * ones[:1]})
     assert not found_by(TermGradientZero(), single)
-    tiny = watched(terms(seed), norms={"ce": ones[:4], "aux": 1e-14 * ones[:4]})
+    tiny = watched(terms(seed), norms={"ce": ones[:4], "edge": 1e-14 * ones[:4]})
     assert not found_by(TermGradientZero(), tiny)
-    once = watched(terms(seed), norms={"ce": ones, "aux": [0, 0, 0, 1e-3, 0, 0]})
+    once = watched(terms(seed), norms={"ce": ones, "edge": [0, 0, 0, 1e-3, 0, 0]})
     assert not found_by(TermGradientZero(), once)
 
 
 def test_a_satisfied_constraint_is_silent() -> None:
     """Value and gradient are zero together; a declared constraint is a note at most."""
-    values = terms(0) | {"aux": np.zeros(200)}
-    norms = {"ce": np.ones(6), "aux": np.zeros(6)}
+    values = terms(0) | {"edge": np.zeros(200)}
+    norms = {"ce": np.ones(6), "edge": np.zeros(6)}
     assert not found_by(TermGradientZero(), watched(values, norms=norms))
-    role = {"roles": {"aux": "constraint"}}
+    role = {"roles": {"edge": "constraint"}}
     found = found_by(TermGradientZero(), watched(terms(0), norms=norms, declared=role))
     assert [one.severity for one in found] == [Severity.NOTE]
 
 
 def test_a_weight_that_is_ignored() -> None:
     """Half of the doubled gradient is missing; rounding in half precision is not."""
-    deviates = watched(terms(0), declared={"weight_deviation": {"ce": 0.0, "aux": 0.75}})
+    deviates = watched(terms(0), declared={"weight_deviation": {"ce": 0.0, "edge": 0.75}})
     (one,) = found_by(WeightIgnored(), deviates)
-    assert (one.severity, one.terms) == (Severity.ERROR, ("aux",))
-    rounds = watched(terms(0), declared={"weight_deviation": {"ce": 0.0, "aux": 0.004}})
+    assert (one.severity, one.terms) == (Severity.ERROR, ("edge",))
+    rounds = watched(terms(0), declared={"weight_deviation": {"ce": 0.0, "edge": 0.004}})
     assert not found_by(WeightIgnored(), rounds)
 
 

@@ -17,7 +17,7 @@ def test_a_tiny_share_that_is_not_learned() -> None:
     (one,) = found_by(ValueStarvation(), make_run(terms))
     assert one.severity is Severity.WARNING
     assert one.terms == ("grip_loss",)
-    assert one.caused_by == ("value-dominance",)
+    assert "value-dominance" in one.caused_by
 
 
 def test_a_tiny_weight_starves_at_a_share_above_one_percent() -> None:
