@@ -7,7 +7,7 @@ SRC := src tests benchmarks examples
 .PHONY: help demo test lint types contracts unit docs-test bench browser clean
 
 help:
-	@echo "make demo   train a small faulty multi-task model, diagnose its log, cure it, write a report"
+	@echo "make demo   train a small faulty multi-task model, diagnose it, cure it, write a report"
 	@echo "make test   lint, types, import contracts and tests"
 	@echo "make bench  the benchmarks behind every number in the docs"
 
@@ -25,12 +25,12 @@ browser:
 	  echo "chromium is not installed and cannot be: the browser test will be skipped"
 
 demo: .venv/.done
-	@$(BIN)/python examples/incident.py runs/demo
+	@$(BIN)/python examples/multitask.py runs/demo
 	@echo
-	@$(BIN)/poise diagnose runs/demo/log.txt --html runs/demo/report.html 2>/dev/null
+	@$(BIN)/poise diagnose runs/demo --html runs/demo/report.html 2>/dev/null
 	@echo
 	@echo "the cure as the finding proposes it:"
-	@$(BIN)/python examples/incident.py runs/demo-cured --cured
+	@$(BIN)/python examples/multitask.py runs/demo-cured --cured
 	@echo
 	@echo "report with charts: $(CURDIR)/runs/demo/report.html"
 

@@ -38,7 +38,9 @@ def test_a_detached_term_is_an_error(seed: int) -> None:
 def test_a_gradient_that_is_zero_at_all_probes(seed: int) -> None:
     """Five probes make an error, all of them zero; two a warning; one proves nothing."""
     ones = np.ones(6)
-    (one,) = found_by(TermGradientZero(), watched(terms(seed), norms={"ce": ones, "edge": 0 * ones}))
+    (one,) = found_by(
+        TermGradientZero(), watched(terms(seed), norms={"ce": ones, "edge": 0 * ones})
+    )
     assert (one.severity, one.terms) == (Severity.ERROR, ("edge",))
     few = watched(terms(seed), norms={"ce": ones[:2], "edge": 0 * ones[:2]})
     assert [one.severity for one in found_by(TermGradientZero(), few)] == [Severity.WARNING]

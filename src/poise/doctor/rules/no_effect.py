@@ -185,7 +185,7 @@ class WeightConstant:
 
     Statistic: number of different values of each logged weight. Threshold: one for all weights,
     over at least 50 records. A warning where the run declares a balancer or learned weights, else
-    a note: many logs repeat their fixed weights.
+    a note: many logs repeat their fixed weights. A run record that declares neither is passed over.
 
     Healthy look-alikes: fixed weights that are logged anyway, a balancer that still warms up, a
     weight held at its bound.
@@ -202,6 +202,8 @@ class WeightConstant:
         if not weights or not all(constant(one.values) for one in weights):
             return
         adaptive = any(case.run.declared.get(key) for key in ("balancer", "shares"))
+        if case.run.declared.get("terms") and not adaptive:
+            return  # Our own record: it would declare a balancer, and it holds the weights anyway.
         names = [one.of or one.name for one in weights]
         count = min(len(one) for one in weights)
         values = ", ".join(number(float(one.values[0])) for one in weights[:4])
