@@ -4,7 +4,7 @@ BIN := .venv/bin
 SRC := src tests benchmarks examples
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types contracts unit docs-test bench browser clean
+.PHONY: help demo test lint types contracts unit bench browser clean
 
 help:
 	@echo "make demo   train a small faulty multi-task model, diagnose it, cure it, write a report"
@@ -58,6 +58,8 @@ bench: .venv/.done
 	$(BIN)/python benchmarks/record.py
 	$(BIN)/python benchmarks/text.py
 	$(BIN)/python benchmarks/events.py
+	$(BIN)/python benchmarks/fork.py
+	$(BIN)/python benchmarks/overhead.py
 
 clean:
 	rm -rf .venv dist build runs

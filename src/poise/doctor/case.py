@@ -3,11 +3,9 @@
 from dataclasses import dataclass
 from functools import cached_property
 
-import numpy as np
-
 from poise.doctor.trace import Stretch, stretches
 from poise.read.weights.normaliser import Normaliser, normaliser_of
-from poise.run import Composition, Floats, Kind, Run, Series, Table
+from poise.run import Composition, Kind, Run, Series, Table
 
 
 @dataclass(frozen=True)
@@ -71,8 +69,3 @@ class Case:
         if self.composition is None:
             return None
         return next((one.weight for one in self.composition.terms if one.name == term), None)
-
-    def weighted(self, term: Series) -> Floats:
-        """Value times weight of a term, per value; an unknown weight counts as 1."""
-        weight = self.weight(term.name)
-        return term.values if weight is None else term.values * np.float64(weight)

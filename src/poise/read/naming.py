@@ -108,19 +108,9 @@ def split_name(label: str) -> tuple[str | None, str]:
     return None, label
 
 
-def kind_of(base: str) -> Kind:
-    """Kind of a quantity by its own name alone; a total-like name is a total.
-
-    Example:
-        >>> [kind_of(one).value for one in ("lr/pg0", "loss scale", "Grad_norm", "ips", "l1")]
-        ['learning_rate', 'loss_scale', 'grad_norm', 'clock', 'statistic']
-    """
-    return _kind(base)
-
-
 def is_position(label: str) -> bool:
     """True if a column says where a record stands instead of what was measured."""
-    return _kind(label) is Kind.POSITION or _kind(split_name(label)[1]) is Kind.POSITION
+    return kind_of(label) is Kind.POSITION or kind_of(split_name(label)[1]) is Kind.POSITION
 
 
 @lru_cache(maxsize=65_536)
@@ -155,12 +145,12 @@ def _says_loss(word: str) -> bool:
 
 
 def _first(label: str, known: set[str], given: str | None) -> Name:
-    if _kind(label) is Kind.POSITION:
+    if kind_of(label) is Kind.POSITION:
         return Name(label, None, label, None, Kind.POSITION)
     split, base = split_name(label)
     if given is not None and split is not None and (split == "train") != (given == "train"):
         split, base = None, label
-    if split is not None and _kind(base) is Kind.POSITION:
+    if split is not None and kind_of(base) is Kind.POSITION:
         return Name(label, split, base, None, Kind.POSITION)
     grain = None
     if found := _GRAIN.search(base):
@@ -168,7 +158,7 @@ def _first(label: str, known: set[str], given: str | None) -> Name:
     if (given or split) not in (None, "train") and base[:4].lower() == "avg_":
         base = base[4:] or base
     base = _VALUE.sub("", base)
-    kind = _kind(base)
+    kind = kind_of(base)
     if label.endswith("_unscaled") or _is_average_of(label, known):
         kind = Kind.STATISTIC
     return Name(label, split, base, grain, kind)
@@ -176,7 +166,7 @@ def _first(label: str, known: set[str], given: str | None) -> Name:
 
 def _symbol(name: Name) -> Name:
     """`L_rec` stands for `loss_rec` where several names are written so."""
-    return replace(name, kind=_kind("loss" + name.base[1:]))
+    return replace(name, kind=kind_of("loss" + name.base[1:]))
 
 
 def _is_average_of(label: str, known: set[str]) -> bool:
@@ -189,7 +179,13 @@ def _is_average_of(label: str, known: set[str]) -> bool:
 
 
 @lru_cache(maxsize=65_536)
-def _kind(base: str) -> Kind:
+def kind_of(base: str) -> Kind:
+    """Kind of a quantity by its own name alone; a total-like name is a total.
+
+    Example:
+        >>> [kind_of(one).value for one in ("lr/pg0", "loss scale", "Grad_norm", "ips", "l1")]
+        ['learning_rate', 'loss_scale', 'grad_norm', 'clock', 'statistic']
+    """
     found = pieces(base)
     joined = " ".join(found)
     tests: Iterable[tuple[bool, Kind]] = (

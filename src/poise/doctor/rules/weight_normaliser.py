@@ -13,8 +13,8 @@ from poise.doctor.probes import STILL, Place, at, fallen, held_back, judged, lev
 from poise.doctor.rule import Need
 from poise.doctor.rules.gradient_share import progress, share_facts
 from poise.doctor.series import number, steps_between, weights_at
-from poise.read.weights.normaliser import DECAYS, FIT, RECORDS, WARM_UPS, running_mean
-from poise.run import Floats, Ints, Kind, Series
+from poise.read.weights.normaliser import DECAYS, FIT, RECORDS, WARM_UPS, consecutive, running_mean
+from poise.run import Floats, Kind, Series
 
 VARIES = 0.02
 """Relative range of a weight from which it is worth explaining."""
@@ -77,7 +77,7 @@ def _recover(case: Case, names: list[str], raw: Sequence[Series]) -> Recovered |
     rows, values = table.aligned([*names, *(one.name for one in raw)])
     rows, values = rows[:RECORDS], values[:RECORDS]
     steps = table.steps[rows]
-    if not _usable(steps, values):
+    if not consecutive(steps, values):
         return None
     weights = weights_at(table, {name: case.weight(name) or 1.0 for name in names}, steps)
     terms, base = values[:, : len(names)], values[:, len(names) :]
@@ -110,7 +110,7 @@ def divided_before(case: Case) -> bool:
     """
     table = case.train
     rows, values = table.aligned([one.name for one in case.terms])
-    if values.shape[1] < 2 or not _usable(table.steps[rows], values):
+    if values.shape[1] < 2 or not consecutive(table.steps[rows], values):
         return False
     return bool((np.abs(values[0] - 1) < 1e-6).all()) and bool((np.ptp(values, axis=0) > 0).all())
 
@@ -128,13 +128,6 @@ def hidden_fall(values: Floats, decay: float = 0.9) -> float:
     means = np.cumprod(decay / np.maximum(1 - (1 - decay) * values, 1e-9))
     tail = max(3, len(values) // 10)
     return max(0.0, 1 - float(np.median((values * means)[-tail:])))
-
-
-def _usable(steps: Ints, values: Floats) -> bool:
-    """True for every step from the first on, with positive finite values."""
-    if len(values) < 20 or steps[0] > 1 or not bool((np.diff(steps) == 1).all()):
-        return False
-    return bool(np.isfinite(values).all()) and bool((values > 0).all())
 
 
 @final

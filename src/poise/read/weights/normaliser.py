@@ -13,6 +13,8 @@ DECAYS = (0.9, 0.95, 0.98, 0.99, 0.995, 0.999)
 """Decays of the running mean that are tried: those that people write."""
 WARM_UPS = (1, 5, 10, 20, 50, 100)
 """Records over which the mean is a plain one before it decays."""
+LEAST = 20
+"""Fewer records do not tell one decay from another."""
 RECORDS = 400
 """The first records of the training decide; more add cost and no information."""
 FIT = 1e-3
@@ -105,16 +107,28 @@ def normaliser_of(table: Table, total: str, terms: list[str]) -> Normaliser | No
         return None
     rows, values = table.aligned([total, *terms])
     rows, values = rows[:RECORDS], values[:RECORDS]
-    if not _usable(table, rows, values):
+    enough = len(values) >= 3 * values.shape[1]
+    if not enough or not consecutive(table.steps[rows], values):
+        return None
+    if not bool((np.ptp(values, axis=0) > 0).all()):
         return None
     return recover(values[:, 0], values[:, 1:])
 
 
-def _usable(table: Table, rows: Ints, values: Floats) -> bool:
-    """True for every step from the first on, with positive finite values that are not constant."""
-    if len(values) < max(20, 3 * values.shape[1]):
+def consecutive(steps: Ints, values: Floats) -> bool:
+    """True for 20 records or more of every step from the first on, all positive and finite.
+
+    Only then can the running means of a training be recomputed from its log.
+
+    Args:
+        steps: Shape (n,).
+        values: Shape (n, k).
+
+    Example:
+        >>> values = np.ones((30, 2))
+        >>> consecutive(np.arange(30), values), consecutive(np.arange(0, 60, 2), values)
+        (True, False)
+    """
+    if len(values) < LEAST or steps[0] > 1 or not bool((np.diff(steps) == 1).all()):
         return False
-    if table.steps[rows[0]] > 1 or not (np.diff(table.steps[rows]) == 1).all():
-        return False
-    positive = np.isfinite(values).all() and (values > 0).all()
-    return bool(positive) and bool((np.ptp(values, axis=0) > 0).all())
+    return bool(np.isfinite(values).all()) and bool((values > 0).all())
