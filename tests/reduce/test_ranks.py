@@ -138,6 +138,7 @@ def work(rank: int, folder: str) -> None:
     torch.save({way.__name__: way(rank) for way in WAYS}, f"{folder}/{rank}.pt")
     dist.barrier()  # neither leaves while the other is still in a collective
     dist.destroy_process_group()
+    os._exit(0)  # a thread of torch that wants the interpreter while it ends would abort the process
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ import poise
 from poise.watch.distributed import Ranks, reduced
 
 RANK = """
-import sys, torch, torch.distributed as dist
+import os, sys, torch, torch.distributed as dist
 from torch.nn.parallel import DistributedDataParallel
 from poise.watch import Watch
 torch.set_num_threads(1)
@@ -33,7 +33,6 @@ with Watch(run, model=net, optimizer=optimizer, every=4) as watch:
         optimizer.step()
         optimizer.zero_grad()
         if dies and rank == 1 and index == 5:
-            import os
             os._exit(3)
     with watch.evaluation(), torch.no_grad():
         for _ in range(1 + rank):
@@ -43,6 +42,7 @@ checks = [torch.zeros_like(net.weight) for _ in range(2)]
 dist.all_gather(checks, net.weight.detach())
 assert torch.equal(*checks)
 dist.destroy_process_group()
+os._exit(0)  # a thread of torch that wants the interpreter while it ends would abort the process
 """
 
 
