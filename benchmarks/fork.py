@@ -5,12 +5,17 @@ is forward, backward and AdamW. One thread, process CPU time, plain and forked s
 median of 30 after 3 to warm up.
 
     python benchmarks/fork.py [K ...]
+
+With `passes` it compares ways to take each term's gradient at the shared parameters instead:
+
+    python benchmarks/fork.py passes
 """
 
 import statistics
 import sys
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from itertools import pairwise
 
 import torch
@@ -89,7 +94,70 @@ def probes(terms: int) -> None:
         print(f"  {name:<36} {cost / step:.3f}")
 
 
-def timed(step: Callable[[], None]) -> float:
+def transformer_of(terms: int) -> tuple[nn.ModuleList, dict[str, Tensor]]:
+    """A small transformer, 4 layers of width 128 on 16 x 32 tokens, and its terms."""
+    torch.manual_seed(0)
+    layer = nn.TransformerEncoderLayer(128, 4, 512, dropout=0.0, batch_first=True)
+    trunk = nn.Sequential(
+        nn.Embedding(1000, 128), nn.TransformerEncoder(layer, 4, enable_nested_tensor=False)
+    )
+    heads = nn.ModuleList(nn.Linear(128, 50) for _ in range(terms))
+    z = trunk(torch.randint(1000, (16, 32))).flatten(0, 1)
+    losses = [nn.functional.cross_entropy(one(z), torch.randint(50, (512,))) for one in heads]
+    return nn.ModuleList([trunk, heads]), {f"t{k}": one for k, one in enumerate(losses)}
+
+
+def passes() -> None:
+    """Prints what each way costs, in plain backward passes, and whether it gives the same bits."""
+    print("  net            K   one pass each   through the bottleneck   batched there   batched")
+    for terms in (3, 8):
+        net, batch, targets = net_of(terms)
+        losses = losses_of(net, dict.fromkeys(targets, net["trunk"](batch)), targets)
+        compared("benchmark net", net, losses)
+        compared("transformer", *transformer_of(terms))
+
+
+def compared(kind: str, net: nn.Module, losses: dict[str, Tensor]) -> None:
+    """One line of `passes`."""
+    graph = Graph(losses, net)
+    place, shared = graph.bottleneck(), list(graph.shared.values())
+    assert place is not None
+    grad = partial(torch.autograd.grad, retain_graph=True)
+    terms = list(losses.values())
+
+    def there() -> list[Tensor]:
+        return [grad(one, place.edges)[0] for one in terms]
+
+    def batched(start: object, first: Tensor) -> list[list[Tensor]]:
+        found = grad(start, shared, [first], is_grads_batched=True)
+        return [[one[k] for one in found] for k in range(len(terms))]
+
+    ways: list[Callable[[], object]] = [
+        lambda: [grad(one, shared) for one in terms],
+        lambda: [grad(place.edges, shared, [one]) for one in there()],
+        lambda: batched(place.edges, torch.stack(there())),
+        lambda: batched([torch.stack(terms)], torch.eye(len(terms))),
+    ]
+    plain = partial(grad, sum(terms), list(net.parameters()))
+    expected = ways[0]()
+    same = [
+        all(
+            torch.equal(a, b)
+            for x, y in zip(expected, way(), strict=True)
+            for a, b in zip(x, y, strict=True)
+        )
+        for way in ways
+    ]
+    times = [[timed(one) for one in (plain, *ways)] for _ in range(REPEATS // 3)]
+    base, *each = (statistics.median(column) for column in zip(*times, strict=True))
+    said = "   ".join(
+        f"{one / base:.2f} {'same bits' if equal else 'rounded'}"
+        for one, equal in zip(each, same, strict=True)
+    )
+    print(f"  {kind:<14} {len(terms)}   {said}")
+
+
+def timed(step: Callable[[], object]) -> float:
     """CPU milliseconds of one step."""
     start = time.process_time()
     step()
@@ -118,5 +186,9 @@ def main(counts: list[int]) -> None:
 
 
 if __name__ == "__main__":
-    main([int(one) for one in sys.argv[1:]] or [2, 4, 8, 16])
-    probes(8)
+    if sys.argv[1:] == ["passes"]:
+        torch.set_num_threads(1)
+        passes()
+    else:
+        main([int(one) for one in sys.argv[1:]] or [2, 4, 8, 16])
+        probes(8)

@@ -299,20 +299,6 @@ def test_one_term_with_nan_spoils_no_other() -> None:
     assert not split.last.norms["bad"] < float("inf")
 
 
-@pytest.mark.filterwarnings("ignore:The .grad attribute:UserWarning")  # the compiler's own look
-def test_torch_compile_breaks_the_graph_once() -> None:
-    """Compiled around a fork, the gradients and the reading are the same."""
-    eager, split = net(4), Fork(["a", "b"])
-    sum(eager(batch(), split).values()).backward()
-    model, inside = net(4), Fork(["a", "b"])
-    compiled = torch.compile(model, backend="aot_eager")
-    sum(compiled(batch(), inside).values()).backward()
-    assert split.last is not None
-    close(inside.last, split.last.products)
-    for one, other in zip(eager.parameters(), model.parameters(), strict=True):
-        torch.testing.assert_close(one.grad, other.grad)
-
-
 def test_copies_and_pickles_of_models() -> None:
     """A model with a fork can be copied and saved; the copy starts without readings."""
     model = net()

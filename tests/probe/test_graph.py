@@ -2,10 +2,10 @@
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from poise.errors import GraphError
-from poise.probe import Fork, Graph, at_bottleneck, at_shared, gradients_at
+from poise.probe import Fork, Graph, at_bottleneck, at_shared
 from tests.probe.nets import alone, batch, net, products
 
 
@@ -27,54 +27,6 @@ def test_reach_against_autograd() -> None:
             )
             there = [n for n, one in zip(leaves, found, strict=True) if one is not None]
             assert list(graph.reach.reached[name]) == there
-
-
-def _cuts_all(place: Tensor, terms: dict[str, Tensor], shared: list[Tensor]) -> bool:
-    """Chain rule through `place` alone gives every gradient: it carries all paths."""
-    for term in terms.values():
-        (at,) = torch.autograd.grad(term, place, retain_graph=True, allow_unused=True)
-        direct = torch.autograd.grad(term, shared, retain_graph=True, allow_unused=True)
-        through = (
-            [None] * len(shared)
-            if at is None
-            else torch.autograd.grad(place, shared, at, retain_graph=True, allow_unused=True)
-        )
-        for one, other in zip(direct, through, strict=True):
-            a = torch.zeros(1) if one is None else one
-            b = torch.zeros(1) if other is None else other
-            if not torch.allclose(a, b, rtol=1e-4, atol=1e-7):
-                return False
-    return True
-
-
-@pytest.mark.parametrize("seed", range(60))
-def test_bottleneck_on_random_graphs(seed: int) -> None:
-    """A bottleneck exists exactly if some tensor of the graph carries all gradients."""
-    made = torch.Generator().manual_seed(seed)
-    leaves = nn.ParameterDict({f"p{k}": nn.Parameter(torch.randn(3)) for k in range(4)})
-    pool = [one * 1.0 for one in leaves.values()]
-    for _ in range(9):
-        recent = max(0, len(pool) - 4)
-        one, other = (torch.randint(4, (2,), generator=made) + recent).tolist()
-        pool.append(torch.sin(pool[one] + 1.5 * pool[other]))
-    picks = (torch.randint(3, (2,), generator=made) + len(pool) - 3).tolist()
-    terms = {f"t{k}": (pool[at] * (k + 1)).sum() for k, at in enumerate(picks)}
-    graph = Graph(terms, leaves)
-    shared = list(graph.shared.values())
-    place = graph.bottleneck()
-    if not shared:
-        assert place is None
-        return
-    carrying = [one for one in pool if _cuts_all(one, terms, shared)]
-    if place is None:
-        assert carrying == []
-    else:
-        found = at_bottleneck(graph, place)
-        expected = gradients_at(terms, [place.edge]).products
-        assert torch.equal(found.products, expected)
-        for term in terms.values():  # the chain rule through the edge gives the whole gradient
-            (at,) = torch.autograd.grad(term, [place.edge], retain_graph=True, allow_unused=True)
-            assert at is not None
 
 
 def test_owned_frozen_unreached_detached() -> None:
@@ -111,33 +63,6 @@ def test_tied_weights_and_shared_heads() -> None:
     reach = Graph(terms, model).reach
     assert reach.reached["lm"] == ("table.weight",)
     assert reach.shared == ("table.weight", "pair.weight", "pair.bias")
-
-
-def test_one_bottleneck_in_a_recurrent_net() -> None:
-    """The output of a bidirectional LSTM carries all heads, however they read it."""
-    lstm, a, b = (
-        nn.LSTM(3, 4, bidirectional=True, batch_first=True),
-        nn.Linear(8, 1),
-        nn.Linear(8, 2),
-    )
-    z, _ = lstm(torch.randn(2, 5, 3))
-    terms = {"each": a(z).square().mean(), "mean": b(z.mean(1)).square().mean()}
-    graph = Graph(terms, nn.ModuleList([lstm, a, b]))
-    place = graph.bottleneck()
-    assert place is not None
-    assert place.shape == (2, 5, 8)
-
-
-def test_skip_connections_have_no_bottleneck() -> None:
-    """Where a term also reads an earlier layer, no single tensor carries everything."""
-    one, two = nn.Linear(3, 3), nn.Linear(3, 3)
-    h = one(torch.randn(4, 3)).tanh()
-    z = two(h).tanh()
-    both = nn.ModuleList([one, two])
-    assert Graph({"a": z.sum(), "b": (z + h).square().sum()}, both).bottleneck() is None
-    place = Graph({"a": z.sum(), "b": z.square().sum()}, both).bottleneck()
-    assert place is not None
-    assert place.name == "TanhBackward0"
 
 
 def test_through_forks() -> None:

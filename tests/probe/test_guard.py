@@ -65,6 +65,42 @@ def test_a_graph_that_saved_buffers_survives() -> None:
     assert x.grad is not None
 
 
+def test_a_graph_that_saved_a_changing_buffer_survives() -> None:
+    """A forward pass of a probe does not change a buffer that the training's graph has saved."""
+
+    class Scaled(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.register_buffer("size", torch.ones(3))
+            self.alias = self.size
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            self.size.mul_(0.5)
+            return x * self.size
+
+    model, x = Scaled(), torch.ones(3, requires_grad=True)
+    out = model(x).sum()
+    with guard(model):
+        model(x)
+        model.alias.data.zero_()
+    out.backward()
+    assert torch.equal(x.grad, torch.full((3,), 0.5))
+    assert model.size is model.alias
+    assert torch.equal(model.size, torch.full((3,), 0.5))
+
+
+def test_sparse_gradients_come_back() -> None:
+    """A sparse gradient that was cleared in place is what it was."""
+    table = nn.Embedding(4, 2, sparse=True)
+    table(torch.tensor([1, 1, 3])).sum().backward()
+    kept, gradient = table.weight.grad.to_dense().clone(), table.weight.grad
+    with guard(table, copy_gradients=True):
+        table.zero_grad(set_to_none=False)
+        assert not table.weight.grad.to_dense().any()
+    assert table.weight.grad is gradient
+    assert torch.equal(gradient.to_dense(), kept)
+
+
 def test_retained_gradients_can_be_named() -> None:
     """A retained gradient that a probe's pass adds to is restored if it is named."""
     w = torch.ones(2, requires_grad=True)

@@ -23,6 +23,7 @@ it; `probing()` is true while a probe runs. Every result has `.to_record()`: the
 record.
 """
 
+from poise.probe.bottleneck import Bottleneck as Bottleneck
 from poise.probe.finite import Finite as Finite
 from poise.probe.finite import check_finite as check_finite
 from poise.probe.finite import first_module as first_module
@@ -33,7 +34,6 @@ from poise.probe.fork import fork as fork
 from poise.probe.fork import listen as listen
 from poise.probe.gradients import Gradients as Gradients
 from poise.probe.gradients import gradients_at as gradients_at
-from poise.probe.graph import Bottleneck as Bottleneck
 from poise.probe.graph import Graph as Graph
 from poise.probe.graph import Reach as Reach
 from poise.probe.guard import RandomState as RandomState

@@ -13,6 +13,7 @@ from poise.errors import ForkError
 from poise.probe.gradients import Gradients
 from poise.probe.gramian import gramian_of
 from poise.probe.quiet import probing
+from poise.probe.sharded import sharded
 from poise.probe.tree import replaced, tensors
 from poise.probe.typed import eager, wrapped
 
@@ -196,7 +197,7 @@ def fork(
         What was given, once for each term. The copies must not be changed in place.
 
     Raises:
-        ForkError: The names are no different texts, or none.
+        ForkError: The names are no different texts, or none, or a tensor is a DTensor.
 
     Example:
         >>> z = torch.tensor([1.0, 2.0], requires_grad=True)
@@ -222,9 +223,17 @@ def _names(terms: Iterable[str]) -> tuple[str, ...]:
 
 # A compiled graph cannot call back into Python from its backward pass, so compilation breaks here:
 # what comes before and after the fork is compiled, the fork itself runs as it is.
-@eager
+@eager(
+    "poise.fork measures in its backward pass, which a compiled graph cannot hold; leave out "
+    "fullgraph=True, or compile what comes before and after the fork on its own"
+)
 def _handed_out(tree: T, terms: tuple[str, ...], home: Fork | _Loose) -> dict[str, T]:
     inputs = list(_differentiable(tree))
+    if any(map(sharded, inputs)):
+        raise ForkError(
+            f"fork '{home.name}': expected a tensor that this process holds whole, got a DTensor; "
+            "fork its to_local() or full_tensor()"
+        )
     if not inputs or not torch.is_grad_enabled():
         return dict.fromkeys(terms, tree)
     outputs = cast(Callable[..., Sequence[Tensor]], _Copies.apply)((terms, home), *inputs)

@@ -12,6 +12,7 @@ from torch.autograd.graph import GradientEdge
 from poise.errors import GraphError
 from poise.probe.gramian import gramian_of
 from poise.probe.quiet import quiet
+from poise.probe.sharded import refuse_sharded
 from poise.probe.typed import passed_back, rows
 
 Floats = Mapping[str, float]
@@ -153,7 +154,7 @@ def gradients_at(
         where: What the places are, for the record.
 
     Raises:
-        GraphError: A term is not a scalar, or the graph was already freed.
+        GraphError: A term is not a scalar, the graph was already freed, or a place is sharded.
 
     Example:
         >>> shared = torch.tensor([1.0, 2.0], requires_grad=True)
@@ -174,6 +175,7 @@ def passed(
     name: str, term: Tensor, places: Sequence[Tensor | GradientEdge], factor: float = 1.0
 ) -> Sequence[Tensor | None]:
     """Gradient of `factor` times one term at each place; None where it has none."""
+    refuse_sharded(None, (one for one in places if isinstance(one, Tensor)))
     if not term.requires_grad or not places:
         return [None] * len(places)
     try:

@@ -72,9 +72,10 @@ def guard(
     """Runs a probe and restores what it may have changed, also after an exception.
 
     Restored are: the random generators, the `training` flag of every module, every buffer (the
-    tensor object and its content, without disturbing a graph that has saved it), and `.grad` of
-    all parameters and of `tensors`. What a module keeps in attributes that are no buffers is its
-    own affair. Inside, `poise.probe.probing()` is true and no fork records anything.
+    tensor object and its content), and `.grad` of all parameters and of `tensors`. Inside, copies
+    stand in for the buffers, so that a graph that has saved a buffer is not disturbed. What a
+    module keeps in attributes that are no buffers is its own affair. Inside,
+    `poise.probe.probing()` is true and no fork records anything.
 
     Args:
         model: Its buffers, modes and gradients are restored; None: the random state only.
@@ -93,6 +94,7 @@ def guard(
     """
     kept = _Kept(model, tensors, copy_gradients)
     try:
+        kept.lend()
         with quiet():
             yield
     finally:
@@ -110,10 +112,11 @@ class _Kept:
         modules = [] if model is None else list(model.modules())
         self.modes = [(one, one.training) for one in modules]
         self.buffers = [
-            (one, name, buffer, None if buffer is None else buffer.detach().clone())
+            (one, name, buffer)
             for one in modules
             for name, buffer in buffers_of(one).items()  # named_buffers hides aliases
         ]
+        self.contents = self._copies()
         owners: list[Tensor] = [*(model.parameters() if model is not None else ()), *tensors]
         self.gradients: list[tuple[Tensor, Tensor | None, Tensor | None]] = [
             (one, one.grad, _content(one, copy_gradients))
@@ -121,14 +124,30 @@ class _Kept:
             if one.is_leaf or one.retains_grad
         ]
 
+    def _copies(self) -> dict[int, tuple[Tensor, Tensor]]:
+        """Each buffer, aliases once, with a copy of its content."""
+        there = {id(one): one for _, _, one in self.buffers if one is not None}
+        return {key: (one, one.detach().clone()) for key, one in there.items()}
+
+    def lend(self) -> None:
+        """Puts copies in the buffers' places: a graph may have saved the buffers themselves.
+
+        A forward pass that changed those would make the training's own backward pass fail, even
+        if their content came back: torch counts the changes.
+        """
+        lent = {key: content.clone() for key, (_, content) in self.contents.items()}
+        for module, name, buffer in self.buffers:
+            if buffer is not None:
+                buffers_of(module)[name] = lent[id(buffer)]
+
     def restore(self) -> None:
         self.random.restore()
         for module, mode in self.modes:
             module.training = mode
-        for module, name, buffer, content in self.buffers:
+        for module, name, buffer in self.buffers:
             buffers_of(module)[name] = buffer
-            if buffer is not None and content is not None:
-                _write(buffer, content)
+        for buffer, content in self.contents.values():
+            _write(buffer, content)  # someone may hold the buffer itself
         for tensor, gradient, content in self.gradients:
             tensor.grad = gradient
             if gradient is not None and content is not None:
@@ -143,4 +162,8 @@ def _content(owner: Tensor, copy: bool) -> Tensor | None:
 
 def _write(tensor: Tensor, content: Tensor) -> None:
     """Writes through `.data`, which leaves the version that a graph may have saved as it is."""
-    tensor.data.copy_(content)
+    if tensor.layout == torch.strided:
+        tensor.data.copy_(content)
+        return
+    with torch.no_grad():
+        tensor.copy_(content)  # `.data` of a sparse tensor does not share its values

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from poise.errors import GraphError
+from poise.probe.sharded import own_part, sharded, summed
 from poise.probe.typed import norm, numbers, rows
 
 
@@ -85,6 +86,9 @@ class MotionProbe:
     Args:
         parameters: A model, or parameters by name.
         optimizer: Also report motion by its parameter groups.
+        together: All processes call `before()` and `after()` at the same steps, so that motion of
+            sharded parameters (`fully_shard`, DTensor) can be added up over them: then every
+            process gets the motion of the whole parameters.
 
     Example:
         >>> model = nn.Linear(2, 1)
@@ -101,15 +105,27 @@ class MotionProbe:
         self,
         parameters: nn.Module | Mapping[str, Tensor],
         optimizer: Optimizer | None = None,
+        *,
+        together: bool = False,
     ) -> None:
         found = parameters.named_parameters() if isinstance(parameters, nn.Module) else parameters
         self._parameters = {name: one for name, one in dict(found).items() if one.requires_grad}
         self._optimizer = optimizer
+        self._together = together
         self._copies: list[Tensor] | None = None
 
     def before(self) -> None:
-        """Copies the parameters; a second call replaces the copies."""
-        self._copies = [one.detach().clone() for one in self._parameters.values()]
+        """Copies the parameters; a second call replaces the copies.
+
+        Raises:
+            GraphError: A parameter is sharded and the probe is not told that all come together.
+        """
+        if not self._together and (name := self._first_sharded()) is not None:
+            raise GraphError(
+                f"MotionProbe: expected parameters that this process holds whole, got '{name}' "
+                "sharded; pass together=True if all processes measure the same steps"
+            )
+        self._copies = [own_part(one.detach()).clone() for one in self._parameters.values()]
 
     def after(self) -> Motion:
         """What moved since `before()`; the copies are dropped.
@@ -120,7 +136,7 @@ class MotionProbe:
         if self._copies is None:
             raise GraphError("MotionProbe: expected before() and then after(), got after() alone")
         pairs = zip(self._copies, self._parameters.values(), strict=True)
-        found = [_norms(old, one.detach()) for old, one in pairs]
+        found = [_joined(_norms(old, own_part(one.detach())), one) for old, one in pairs]
         self._copies = None
         device = found[0].device if found else torch.device("cpu")
         norms = torch.stack([one.to(device) for one in found], 1) if found else torch.zeros(3, 0)
@@ -129,6 +145,9 @@ class MotionProbe:
     def cancel(self) -> None:
         """Drops the copies, for a step that was skipped."""
         self._copies = None
+
+    def _first_sharded(self) -> str | None:
+        return next((name for name, one in self._parameters.items() if sharded(one)), None)
 
     def _groups(self) -> tuple[str, ...]:
         if self._optimizer is None:
@@ -147,3 +166,8 @@ def _norms(before: Tensor, after: Tensor) -> Tensor:
     needed = start.is_cuda or not float(start)  # only a start from zero asks for the norm after
     end = norm(after) if needed else torch.zeros_like(start)
     return torch.stack([start, norm(before.sub_(after)), end])
+
+
+def _joined(norms: Tensor, one: Tensor) -> Tensor:
+    """The norms of a whole parameter from those of the part that each process holds."""
+    return summed(norms.square(), one).sqrt() if sharded(one) else norms

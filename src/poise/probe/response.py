@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from poise.errors import GraphError
 from poise.probe.guard import RandomState, guard
+from poise.probe.sharded import fully_sharded
 
 Closure: TypeAlias = Callable[[], Mapping[str, Tensor | float]]
 """Runs the forward pass on one fixed batch and returns the terms by name."""
@@ -58,6 +59,8 @@ class ResponseProbe:
         closure: Runs the forward pass on one fixed batch, with its own autocast if it has one, and
             returns the terms.
         model: What the closure may change; its buffers, modes and gradients are restored.
+        together: All processes probe the same steps, which a model under `fully_shard` needs: its
+            forward pass is a collective. Each gets the response of its own batch.
 
     Example:
         >>> model = nn.Linear(1, 1, bias=False)
@@ -69,16 +72,28 @@ class ResponseProbe:
         0.5
     """
 
-    def __init__(self, closure: Closure, model: nn.Module | None = None) -> None:
+    def __init__(
+        self, closure: Closure, model: nn.Module | None = None, *, together: bool = False
+    ) -> None:
         self._closure = closure
         self._model = model
+        self._together = together
         self._state: RandomState | None = None
         self._buffers: dict[str, Tensor] = {}
         self._modes: list[bool] = []
         self._before: dict[str, float] | None = None
 
     def mark(self) -> None:
-        """Remembers random generators, buffers and modes as they are before a forward pass."""
+        """Remembers random generators, buffers and modes as they are before a forward pass.
+
+        Raises:
+            GraphError: The model is sharded and the probe is not told that all come together.
+        """
+        if not self._together and fully_sharded(self._model):
+            raise GraphError(
+                "ResponseProbe: expected a model that this process holds whole, got one under "
+                "fully_shard; pass together=True if all processes measure the same steps"
+            )
         self._state = RandomState.now()
         if self._model is not None:
             self._buffers = {name: one.clone() for name, one in self._model.named_buffers()}

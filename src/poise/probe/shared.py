@@ -8,8 +8,9 @@ from torch import Tensor
 from torch.autograd.graph import GradientEdge
 from torch.optim import Optimizer
 
+from poise.probe.bottleneck import Bottleneck
 from poise.probe.gradients import Gradients, passed, reading_of
-from poise.probe.graph import Bottleneck, Graph
+from poise.probe.graph import Graph
 from poise.probe.guard import guard
 from poise.probe.update import UpdateShare, update_share
 
@@ -101,7 +102,9 @@ def at_bottleneck(
         >>> at_bottleneck(graph, place, weights={"b": 3.0}).shares["b"].__round__(6)
         0.75
     """
-    return _measured(graph, [place.edge], (place.name,), "edge", weights=weights, scale=scale)[1]
+    return _measured(
+        graph, place.edges, (place.name,) * len(place.edges), "edge", weights=weights, scale=scale
+    )[1]
 
 
 def _measured(

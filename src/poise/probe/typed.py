@@ -1,5 +1,6 @@
 """The few functions of torch that its stubs leave untyped, with types."""
 
+import inspect
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar, cast
 
@@ -93,9 +94,11 @@ def modules_of(model: nn.Module) -> list[tuple[str, nn.Module]]:
     return list(walk())
 
 
-def eager(function: F) -> F:
-    """Keeps a function out of compilation: a compiled graph breaks there."""
-    return cast(Callable[[F], F], torch.compiler.disable)(function)
+def eager(reason: str) -> Callable[[F], F]:
+    """Keeps a function out of compilation: a compiled graph breaks there and says why."""
+    disable = cast(Callable[..., Callable[[F], F]], torch.compiler.disable)
+    says = "reason" in inspect.signature(disable).parameters  # since torch 2.7
+    return disable(reason=reason) if says else disable()
 
 
 def wrapped(one: Tensor) -> bool:

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.optim import SGD, Adam, AdamW, NAdam, Optimizer, RAdam, RMSprop
 
 from poise.probe.gramian import gramian_of
+from poise.probe.sharded import sharded
 from poise.probe.typed import rows
 
 Group: TypeAlias = dict[str, Any]
@@ -84,6 +85,9 @@ def update_share(
             reason=f"the preconditioner of {kind} is not known to poise; known are "
             f"{', '.join(one.__name__ for one in KNOWN)}",
         )
+    if any(map(sharded, parameters)):
+        reason = "the parameters are sharded: no process holds a whole gradient"
+        return UpdateShare(optimizer=kind, supported=False, reason=reason)
     homes = {id(one): group for group in optimizer.param_groups for one in group["params"]}
     factors = [float((weights or {}).get(name, 1.0)) for name in gradients]
     still = not any(float(group["lr"]) for group in optimizer.param_groups)
