@@ -8,7 +8,7 @@ import torch
 from rich.console import Console
 from torch import Tensor
 
-from poise.objective import Breakdown, Objective, Term
+from poise.objective import Breakdown, Objective, Term, average
 from poise.reduce import masked_mean
 
 
@@ -106,3 +106,13 @@ def test_looking_does_not_touch_the_graph() -> None:
     breakdown.total.backward()
     assert isinstance(x.grad, Tensor)
     assert x.grad.tolist() == [2.0, 6.0]
+
+
+def test_declarations_travel_along() -> None:
+    """A breakdown, an evaluation and an average carry the terms as they are declared."""
+    objective = Objective(Term("a", lambda x: x, role="constraint"), Term("b", lambda x: x))
+    x = torch.tensor(2.0, requires_grad=True)
+    evaluated = objective.evaluate(x)
+    for one in (objective(x), evaluated, average([evaluated, evaluated])):
+        assert one.declared is objective.terms
+    assert "declared" not in repr(evaluated)

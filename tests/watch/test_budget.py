@@ -63,6 +63,32 @@ def test_credit_is_spread_over_a_short_training() -> None:
     assert taken == [1, 4, 16, 100]
 
 
+def test_a_first_measurement_may_have_to_be_paid_for() -> None:
+    """What is expected to cost 5 steps of a second is taken once 0.5% of the time covers it."""
+    clock = Clock()
+    budget = Budget(0.01, every=50, clock=clock)
+    budget.begin()
+    taken = []
+    for batch in range(1500):
+        if budget.candidate(batch) and budget.due("shared", expected_steps=5):
+            taken.append(batch)
+            with budget.charged("shared"):
+                clock.now += 5
+        clock.now += 1
+    assert taken == [1000]
+
+
+def test_a_first_measurement_may_fit_into_what_nobody_waits_for() -> None:
+    """Five steps of 10 ms are within the grace, so they are taken at once."""
+    clock = Clock()
+    budget = Budget(0.01, every=50, clock=clock)
+    budget.begin()
+    clock.now += 0.01
+    assert budget.candidate(1)
+    assert budget.due("shared", expected_steps=5)
+    assert not budget.due("shared", expected_steps=51)
+
+
 def test_nothing_without_a_budget() -> None:
     """A share of 0 is never due."""
     assert trained(200, 1.0, 0.01, 0.0)[1] == []

@@ -1,9 +1,12 @@
 """The weighted sum of a total."""
 
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from poise import Objective, Term
+from poise.errors import TermNameError, TermValueError
 from poise.watch.terms import given as summed
 
 NUMBERS = st.floats(-(2.0**90), 2.0**90, width=32)
@@ -30,3 +33,33 @@ def test_numbers_and_learned_weights() -> None:
     assert found.total.item() == 6.0
     assert weight.grad == 3.0
     assert found.counts == {"b": 4}
+
+
+def test_a_breakdown_may_not_bring_undeclared_terms() -> None:
+    """Names of an objective are held against the declared ones as those of a dict are."""
+    breakdown = Objective(Term("kl", lambda: torch.ones((), requires_grad=True)))()
+    assert summed(breakdown, None, None, declared=("kl", "ce")).values["kl"] == 1.0
+    with pytest.raises(TermNameError, match=r"terms: unknown term 'kl'; expected one of 'ce'"):
+        summed(breakdown, None, None, declared=("ce",))
+
+
+@pytest.mark.parametrize(
+    ("weights", "counts", "message"),
+    [
+        ([1.0], None, r"weights: expected numbers by term, got list \[1\.0\]"),
+        ({"a": 1.0}, 3, r"counts: expected numbers by term, got int 3"),
+        ({"a": 1.0, "b": 1.0}, None, r"'b' has a weight but no value; expected weights of 'a'"),
+        ({"ab": 1.0}, None, r"'ab' has a weight but no value.*Did you mean 'a'\?"),
+    ],
+)
+def test_what_is_no_mapping_of_terms(weights: object, counts: object, message: str) -> None:
+    """Each error says which argument it is about and what was expected."""
+    with pytest.raises(TermNameError, match=message):
+        summed({"a": torch.tensor(1.0)}, weights, counts)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("weight", [float("nan"), float("inf")])
+def test_a_weight_is_finite(weight: float) -> None:
+    """A weight that spoils the whole total is refused."""
+    with pytest.raises(TermValueError, match="weight of 'a': expected a finite number"):
+        summed({"a": torch.tensor(1.0)}, {"a": weight}, None)

@@ -25,7 +25,7 @@ from tests.watch.loops import WEIGHTS, Net, batches, lines, made, train
 def due(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every candidate is measured, however slow this machine is at the moment."""
     monkeypatch.setattr(
-        "poise.watch.budget.Budget.due", lambda self, name: self.accounts[name].part > 0
+        "poise.watch.budget.Budget.due", lambda self, name, **_: self.accounts[name].part > 0
     )
 
 
@@ -91,7 +91,8 @@ def test_a_watched_training_is_the_same_bit_for_bit(
         if watch is not None:
             watch.close()
             assert watch.failures == 0
-            assert min(one.uses for one in watch.budget.accounts.values()) > 3
+            accounts = watch.budget.accounts.items()
+            assert min(one.uses for name, one in accounts if name != "response") > 3
         ends.append([*net.state_dict().values(), torch.rand(3)])
     assert all(torch.equal(one, two) for one, two in zip(*ends, strict=True))
 
@@ -448,8 +449,8 @@ ONE = torch.tensor(1.0)
 @pytest.mark.parametrize(
     ("terms", "weights", "error", "match"),
     [
-        ({"ce": ONE}, {"ce": 1.0, "kl": 2.0}, TermNameError, "weights: unknown term 'kl'"),
-        ({"kl_div": ONE}, {"kl": 2.0}, TermNameError, "unknown term 'kl'.* mean 'kl_div'"),
+        ({"ce": ONE}, {"ce": 1.0, "kl": 2.0}, TermNameError, "weights: 'kl' has a weight but no value"),
+        ({"kl_div": ONE}, {"kl": 2.0}, TermNameError, "'kl' has a weight.* mean 'kl_div'"),
         ({"ce": ONE, "kl": ONE}, {"ce": 1.0}, TermNameError, "term 'kl' has no weight"),
         ({"ce": torch.ones(3)}, None, TermValueError, r"term 'ce'.*shape \[3\].*mean"),
         ({"ce": torch.ones(1)}, None, TermValueError, r"term 'ce'.*squeeze"),

@@ -47,7 +47,13 @@ def average(breakdowns: Iterable[Breakdown]) -> Breakdown:
     entries = tuple(_together([one[name] for one in given]) for name in first)
     weighted = [one.weighted for one in entries if one.weighted is not None]
     total = sum(weighted[1:], weighted[0]) if weighted else torch.zeros_like(first.total)
-    return Breakdown(total=total.detach(), entries=entries, step=first.step, changed=first.changed)
+    return Breakdown(
+        total=total.detach(),
+        entries=entries,
+        step=first.step,
+        changed=first.changed,
+        declared=first.declared,
+    )
 
 
 def _together(entries: list[Entry]) -> Entry:

@@ -1,7 +1,7 @@
 """What a total is made of."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import cast, final
 
@@ -10,7 +10,9 @@ from rich.table import Table
 from torch import Tensor
 
 from poise.objective import show
+from poise.objective.names import listed, meant
 from poise.objective.role import Role
+from poise.objective.term import Term
 from poise.record.names import term_column
 from poise.reduce import Reduced
 
@@ -71,6 +73,8 @@ class Breakdown(Mapping[str, Entry]):
         entries: All terms of the objective, also those that were not computed.
         step: The optimizer step that the weights were taken at.
         changed: What was asked to differ from training, one sentence each; empty in training.
+        declared: The terms as their objective declares them, with roles, schedules and reductions:
+            what a `Watch` puts into the record.
 
     Example:
         >>> from poise.objective import Objective, Term
@@ -90,12 +94,15 @@ class Breakdown(Mapping[str, Entry]):
     entries: tuple[Entry, ...]
     step: int | None = None
     changed: tuple[str, ...] = ()
+    declared: tuple[Term, ...] = field(default=(), repr=False)
 
     def __getitem__(self, name: str) -> Entry:
         for one in self.entries:
             if one.name == name:
                 return one
-        raise KeyError(name)
+        raise KeyError(
+            f"unknown term {name!r}; this Breakdown has {listed(self)}.{meant(name, self)}"
+        )
 
     def __iter__(self) -> Iterator[str]:
         return (one.name for one in self.entries)

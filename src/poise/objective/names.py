@@ -14,9 +14,20 @@ def unknown(name: object, known: Iterable[str]) -> TermNameError:
         unknown term 'kl_div'; this Objective has 'ce', 'kl'. Did you mean 'kl'?
     """
     known = tuple(known)
-    near = get_close_matches(str(name), known, n=1, cutoff=0.5)
-    hint = f" Did you mean {near[0]!r}?" if near else ""
-    return TermNameError(f"unknown term {name!r}; this Objective has {listed(known)}.{hint}")
+    return TermNameError(
+        f"unknown term {name!r}; this Objective has {listed(known)}.{meant(name, known)}"
+    )
+
+
+def meant(given: object, known: Iterable[str]) -> str:
+    """The nearest of the known words as a question that ends a message; empty if none is near.
+
+    Example:
+        >>> meant("regularizer", ["task", "regulariser"])
+        " Did you mean 'regulariser'?"
+    """
+    near = get_close_matches(str(given), tuple(known), n=1, cutoff=0.5)
+    return f" Did you mean {near[0]!r}?" if near else ""
 
 
 def listed(names: Iterable[str]) -> str:

@@ -11,6 +11,7 @@ from poise.errors import ReductionError, TermError, TermNameError
 from poise.objective import state
 from poise.objective.admit import admit
 from poise.objective.breakdown import Breakdown, Entry, Standing
+from poise.objective.look import keeping_random
 from poise.objective.names import listed, unknown
 from poise.objective.role import Role
 from poise.objective.term import Term, Value, finite
@@ -238,7 +239,9 @@ class Objective:
                 total = one.weighted if total is None else total + one.weighted
         if total is None:
             total = _nothing((*(one.value for one in entries), *source.near))
-        return Breakdown(total=total, entries=entries, step=step, changed=changed)
+        return Breakdown(
+            total=total, entries=entries, step=step, changed=changed, declared=self._terms
+        )
 
 
 @final
@@ -264,6 +267,11 @@ class _Called:
         except Exception as error:
             error.add_note(f"raised by the function of term {term.name!r}")
             raise
+
+    def looked_at(self, term: Term) -> object:
+        """The same without a graph; the training's next random numbers are what they would be."""
+        with torch.no_grad(), keeping_random():
+            return self.value(term)
 
 
 @final
@@ -291,15 +299,17 @@ class _Given:
             )
         return self.values.get(term.name)
 
+    def looked_at(self, term: Term) -> object:
+        """The same: nothing is computed here."""
+        return self.value(term)
+
 
 def _entry(term: Term, weight: float, source: _Called | _Given, counts: Counts) -> Entry:
     role, name = Role(term.role), term.name
     weighted = weight != 0.0 and role.in_total
     if not weighted and not source.wants(term):
         return Entry(name=name, role=role, standing=Standing.OFF, weight=weight)
-    # What is only looked at needs no graph.
-    with torch.set_grad_enabled(weighted and torch.is_grad_enabled()):
-        given = source.value(term)
+    given = source.value(term) if weighted else source.looked_at(term)
     if weighted and counts and name not in counts and given is not None:
         raise ReductionError(
             f"term {name!r}: counts were given for {listed(counts)}, so expected one for every "

@@ -20,7 +20,8 @@ class Role(StrEnum):
     ADVERSARY = "adversary"
     """Plays against another term: it may rise and swing."""
     MONITOR = "monitor"
-    """Is only looked at: never in the total, computed without a graph."""
+    """Is only looked at: never in the total, computed without a graph and without drawing from the
+    training's random numbers. What its function changes in a module stays changed."""
     OFFSET = "offset"
     """Is in the total but has no gradient and needs none."""
 

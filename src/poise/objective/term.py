@@ -9,6 +9,7 @@ from typing import TypeAlias, final
 from torch import Tensor
 
 from poise.errors import TermError, TermNameError
+from poise.objective.names import meant
 from poise.objective.role import Role
 from poise.reduce import Reduced, Reduction
 from poise.schedule import Schedule
@@ -82,8 +83,10 @@ class Term:
             return kind(given)
         except ValueError:
             words = ", ".join(kind)
-            message = f"term {self.name!r}: expected {what} to be one of {words}, got {given!r}"
-            raise TermError(message) from None
+            raise TermError(
+                f"term {self.name!r}: expected {what} to be one of {words}, got {given!r}."
+                f"{meant(given, kind)}"
+            ) from None
 
     def weight_at(self, step: int | None) -> float:
         """The weight at an optimizer step.

@@ -6,6 +6,7 @@ from typing import TypeAlias, cast
 
 import numpy as np
 
+from poise.read.averages import averages_of
 from poise.read.frame import Column, Frame
 from poise.record.names import term_column
 from poise.record.schema import MAX_STEP, Record, number
@@ -30,7 +31,7 @@ class Probes:
         declared: `probe_where`: the places that were measured, the first being the one whose
             columns have no suffix; and what no column can hold, as it was seen last: `reach` and
             `weight_deviation` by term, `unreached`, `frozen`, `still`, `opaque`,
-            `update_unsupported`.
+            `update_unsupported`; and of averages of the weights `averages` and `ema_decay`.
     """
 
     frame: Frame | None
@@ -66,6 +67,7 @@ def probes_of(records: Sequence[Record]) -> Probes:
             named = {term_column(name): one for name, one in _pairs(record[key]).items()}
             found[key] = _pairs(found.get(key)) | named
         found |= {key: record[key] for key in _LATEST & record.keys()}
+    found |= averages_of(placed)
     return Probes(
         frame=gathered.frame(len(placed)),
         declared={key: value for key, value in found.items() if value not in ((), {}, [])},

@@ -1,6 +1,8 @@
 """Reads poise's own run records; docs/record.md documents them."""
 
 import re
+from collections.abc import Mapping, Sequence
+from typing import cast
 
 from poise.errors import ReadError
 from poise.read.frame import Column, Frame, Parsed
@@ -11,6 +13,8 @@ from poise.record.reader import TRAIN, RecordData, Split, read_record
 NAME = "poise"
 MICRO = "micro"
 """Column that numbers the micro-batches of a watched training."""
+TASK = "task"
+"""Role of a term that declares none."""
 
 _FIRST_LINE = re.compile(rb'\s*\{"kind":"(?:header|step|eval|probe|event)"')
 
@@ -39,9 +43,21 @@ def read(source: Source) -> Parsed:
             *(_frame(one, data) for one in data.splits),
             *([] if probes.frame is None else [probes.frame]),
         ),
-        declared={**probes.declared, **data.declared},
+        declared={**probes.declared, **data.declared, "roles": _roles(data)},
         remarks=(*source.remarks, *data.remarks),
     )
+
+
+def _roles(data: RecordData) -> dict[str, str]:
+    """Role of every term: what is not declared is a task, whatever its name suggests.
+
+    Whoever writes this record can say what a term is for; the writer of a foreign log cannot, and
+    only there a name is a hint.
+    """
+    named = cast(Sequence[str], data.declared.get("terms", ()))
+    told = cast(Mapping[str, str], data.declared.get("roles", {}))
+    logged = (name for one in data.splits for name in one.terms)
+    return dict.fromkeys((*named, *logged), TASK) | dict(told)
 
 
 def _frame(split: Split, data: RecordData) -> Frame:

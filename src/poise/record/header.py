@@ -7,6 +7,11 @@ from poise.errors import ReadError
 from poise.record.names import term_column
 from poise.record.schema import SCHEMA, Record, number
 
+_LATER = frozenset({"shares", "roles", "total_steps"})
+"""Keys of a header that may also come among its facts: they are then known only later."""
+_BY_TERM = frozenset({"schedules", "reductions"})
+"""Facts that are told by term."""
+
 
 @dataclass(slots=True)
 class Header:
@@ -19,7 +24,8 @@ class Header:
         shares: Intended gradient shares by term.
         roles: Roles by term.
         total_steps: Optimizer steps the training is meant to have.
-        facts: What else a header declares, by name; docs/record.md lists what Watch declares.
+        facts: What else a header declares, by name; docs/record.md lists what Watch declares. A
+            fact called `shares`, `roles` or `total_steps` counts as that declaration.
     """
 
     count: int = 0
@@ -43,6 +49,8 @@ class Header:
                 "version of poise that wrote it"
             )
         self.count += 1
+        facts = _pairs(record.get("declared"))
+        record = record | {key: one for key, one in facts.items() if key in _LATER}
         terms = record.get("terms")
         if isinstance(terms, list):
             named = (one for one in cast(list[object], terms) if isinstance(one, str))
@@ -54,7 +62,7 @@ class Header:
         total_steps = record.get("total_steps")
         if type(total_steps) is int:
             self.total_steps = total_steps
-        self.facts |= _pairs(record.get("declared"))
+        self.facts |= facts
         return weights
 
     def declared(self) -> dict[str, object]:
@@ -67,7 +75,10 @@ class Header:
             "total_steps": self.total_steps,
         }
         known = {key: value for key, value in found.items() if value not in ((), {}, None)}
-        return {key: one for key, one in self.facts.items() if key not in found} | known
+        facts = {key: one for key, one in self.facts.items() if key not in found}
+        for key in _BY_TERM & facts.keys():
+            facts[key] = {term_column(name): one for name, one in _pairs(facts[key]).items()}
+        return facts | known
 
 
 def _pairs(value: object) -> Record:

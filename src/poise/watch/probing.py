@@ -1,6 +1,7 @@
 """The probes that a watch uses, each when its account allows it."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
@@ -43,6 +44,7 @@ class Probing:
         self._steps = steps
         self._write = write
         self._reach: object = None
+        self._passes: float | None = None  # backward passes whose cost must be earned first
         self._listening: Listening | None = None
         self._forks: list[Gradients] = []
         self._place: Place = (0, 0)
@@ -52,22 +54,34 @@ class Probing:
     def look(self, found: Given) -> None:
         """Measures on the graph of one total whatever is due."""
         terms = {name: one for name, one in found.values.items() if isinstance(one, Tensor)}
-        due = [name for name in ("shared", "edge") if self._budget.due(name)]
-        if not due or not found.total.requires_grad:
+        if not self._budget.fraction or not found.total.requires_grad:
             return
         self._hear()
-        if found.total.is_cuda:
-            torch.cuda.synchronize(found.total.device)  # what waits there is not the probe's cost
         weights = {name: float(found.weights[name]) for name in terms}
         graph: Graph | None = None
-        for name in due:
-            with self._budget.charged(name):
-                try:
+        if self._passes is None:
+            self._passes = 0.0
+            with self._measuring("edge", found, uses=0):
+                graph = Graph(terms, self._model)
+                if graph.bottleneck() is not None:
+                    self._passes = float(len(terms))
+        for name in ("shared", "edge"):
+            if self._budget.due(name, expected_steps=self._passes):
+                with self._measuring(name, found):
                     graph = graph or Graph(terms, self._model)
                     self._at(name, graph, weights)
-                except Exception:
-                    self._budget.stop(name)
-                    raise
+
+    @contextmanager
+    def _measuring(self, name: str, found: Given, uses: int = 1) -> Generator[None]:
+        """Books a measurement; one that fails is the last of its kind."""
+        if found.total.is_cuda:
+            torch.cuda.synchronize(found.total.device)  # what waits there is not the probe's cost
+        with self._budget.charged(name, uses=uses):
+            try:
+                yield
+            except Exception:
+                self._budget.stop(name)
+                raise
 
     def _at(self, name: str, graph: Graph, weights: Mapping[str, float]) -> None:
         """Measures at one place and writes what was measured."""

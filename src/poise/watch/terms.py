@@ -1,5 +1,6 @@
 """What a training hands to `Watch.total`: checked, weighted and summed up."""
 
+import math
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -91,10 +92,10 @@ def given(
     """
     total: object = getattr(terms, "total", None)
     if isinstance(total, Tensor):
-        return _of_summed(total, cast(Summed, terms), weights)
+        return _of_summed(total, cast(Summed, terms), weights, declared)
     values = _values(cast(Scalars, terms), declared)
     factors = dict.fromkeys(values, 1.0) if weights is None else _weights(weights, values, declared)
-    for name in counts or {}:
+    for name in _mapping("counts", counts or {}):
         if name not in values and name not in declared:
             raise TermNameError(_unknown("counts", name, values))
     summed: Scalar | None = None
@@ -109,13 +110,17 @@ def given(
     return Given(total=summed, values=values, weights=factors, counts=dict(counts or {}))
 
 
-def _of_summed(total: Tensor, terms: Summed, weights: Scalars | None) -> Given:
+def _of_summed(
+    total: Tensor, terms: Summed, weights: Scalars | None, declared: Collection[str]
+) -> Given:
     if weights is not None:
         raise TermNameError(
             "Watch.total: expected no weights beside a breakdown, which carries its own, got "
             f"{dict(weights)!r:.80}; set them in the objective"
         )
     computed = {name: one for name, one in terms.items() if one.value is not None}
+    if unknown := [name for name in computed if declared and name not in declared]:
+        raise TermNameError(_unknown("terms", unknown[0], declared))
     return Given(
         total=total,
         values={name: cast(Scalar, one.value) for name, one in computed.items()},
@@ -150,13 +155,14 @@ def _values(terms: Scalars, declared: Collection[str]) -> dict[str, Scalar]:
 def _weights(
     weights: Scalars, values: Collection[str], declared: Collection[str]
 ) -> dict[str, Scalar]:
-    for name in weights:
+    for name in _mapping("weights", weights):
         if name not in values and name not in declared:
             raise TermNameError(
-                f"{_unknown('weights', name, values)} If it is absent from some batches, name all "
-                "terms in Watch(terms=...)."
+                f"Watch.total: weights: {name!r} has a weight but no value; expected weights of "
+                f"{', '.join(map(repr, values))}; rename it, or if it is absent from some batches, "
+                f"name all terms in Watch(terms=...).{_hint(name, values)}"
             )
-        _expect_scalar(f"weight of {name!r}", weights[name])
+        _expect_weight(name, weights[name])
     for name in values:
         if name not in weights:
             raise TermNameError(
@@ -165,6 +171,24 @@ def _weights(
                 f"{name!r} to weights, with 0.0 if it is not to count"
             )
     return {name: weights[name] for name in values}
+
+
+def _mapping(what: str, given: Scalars) -> Scalars:
+    if isinstance(given, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance] -- users pass anything
+        return given
+    raise TermNameError(
+        f"Watch.total: {what}: expected numbers by term, got {type(given).__name__} "
+        f"{given!r:.60}; pass a dict such as {{'ce': 1.0}}"
+    )
+
+
+def _expect_weight(name: str, weight: Scalar) -> None:
+    _expect_scalar(f"weight of {name!r}", weight)
+    if not isinstance(weight, Tensor) and not math.isfinite(weight):
+        raise TermValueError(
+            f"Watch.total: weight of {name!r}: expected a finite number, got {weight!r}; a weight "
+            "of nan or inf makes the whole total so"
+        )
 
 
 def _expect_scalar(what: str, value: object) -> None:
@@ -183,9 +207,12 @@ def _expect_scalar(what: str, value: object) -> None:
 
 
 def _unknown(where: str, name: str, known: Collection[str]) -> str:
-    close = get_close_matches(name, list(known), 1, 0.5)
-    hint = f" Did you mean {close[0]!r}?" if close else ""
     return (
         f"Watch.total: {where}: unknown term {name!r}; expected one of "
-        f"{', '.join(map(repr, known))}; rename it or add it.{hint}"
+        f"{', '.join(map(repr, known))}; rename it or add it.{_hint(name, known)}"
     )
+
+
+def _hint(name: str, known: Collection[str]) -> str:
+    close = get_close_matches(name, list(known), 1, 0.5)
+    return f" Did you mean {close[0]!r}?" if close else ""

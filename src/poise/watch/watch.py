@@ -14,12 +14,17 @@ from torch.optim import Optimizer
 
 from poise.errors import PoiseWarning, TermValueError, WatchError
 from poise.record.recorder import Recorder
+from poise.schedule import Schedule
 from poise.watch.arguments import check, several
+from poise.watch.around import Around
+from poise.watch.averages import Average, Averages
 from poise.watch.budget import Budget
+from poise.watch.declared import Declared, names_of, resting
 from poise.watch.distributed import Ranks
 from poise.watch.evaluation import Means
 from poise.watch.optimizer import GradientNorm, Steps, steps_in_state
 from poise.watch.probing import Probing
+from poise.watch.responding import Again, admit
 from poise.watch.resume import last_place
 from poise.watch.sink import Entry, Key, Sink
 from poise.watch.terms import Given, Scalar, Scalars, Summed, given
@@ -47,6 +52,11 @@ class Watch:
         terms: All terms there are. Then any other name is refused, and a term may be absent from
             some batches. None: every batch has all terms that `weights` names.
         budget: Share of the training's time for all measuring together; 0 only records.
+        shares: By term, the gradient share that is meant; divided by their sum.
+        schedules: By term, the weight that is meant, a number or a schedule. Not needed for totals
+            that are breakdowns: an `Objective` declares weights, roles and reductions with them.
+        averages: Averages of the model's weights by name: modules such as `AveragedModel`, or
+            tensors by parameter name. Declares how fast they follow.
 
     Attributes:
         failures: How often recording or measuring failed.
@@ -54,6 +64,7 @@ class Watch:
 
     Raises:
         WatchError: An argument breaks the contract.
+        TermNameError: Something is declared of a term that is not among `terms`.
         RecordError: The directory cannot be written, or another recorder has it open.
 
     Example:
@@ -82,17 +93,32 @@ class Watch:
         roles: Mapping[str, str] | None = None,
         terms: Iterable[str] | None = None,
         budget: float = 0.01,
+        shares: Mapping[str, float] | None = None,
+        schedules: Mapping[str, float | Schedule] | None = None,
+        averages: Mapping[str, Average] | None = None,
     ) -> None:
         check(every, budget, roles, terms)
         self.failures = 0
         self._lock = threading.RLock()
         self._closed = False
         self._terms = tuple(terms or ())
+        self._declared = Declared(
+            roles=roles, shares=shares, schedules=schedules, total_steps=total_steps
+        )
+        if self._terms:
+            self._declared.check(self._terms)
+        averaged = Averages(averages or {}, model)
         self._ranks = Ranks()
         place = last_place(path)
         recorder = None
         if self._ranks.writes:
-            recorder = Recorder(path, terms=self._terms, roles=roles, total_steps=total_steps)
+            recorder = Recorder(
+                path,
+                terms=self._terms,
+                shares=self._declared.shares,
+                roles=roles,
+                total_steps=total_steps,
+            )
         self._writer = Writer(recorder, self._ranks)
         self._model = model
         self._steps = Steps(several(optimizer), before=self._before_step, after=self._after_step)
@@ -102,6 +128,7 @@ class Watch:
         self._batch = 0
         self.budget = Budget(budget, every=every)
         self._probing = Probing(self.budget, model, self._steps, self._writer.probe)
+        self._around = Around(self.budget, model, averaged, self._writer.probe)
         self._norm: GradientNorm | None = None
         self._entry: Entry | None = None
         self._early: list[tuple[Key, Scalar]] = []
@@ -119,6 +146,7 @@ class Watch:
         weights: Scalars | None = None,
         *,
         counts: Scalars | None = None,
+        again: Again | None = None,
     ) -> Tensor:
         """The weighted sum of the terms, with its graph; recorded, and measured now and then.
 
@@ -129,14 +157,22 @@ class Watch:
             terms: Unweighted scalar losses by name, or a `Breakdown`, whose total is handed back.
             weights: Weight by term, a number or a scalar tensor; None: every weight is 1.
             counts: By term, how many elements or tokens its mean was taken over.
+            again: Computes the terms of this batch anew. Now and then it is called after the
+                optimizer step, without gradients, and the record gets what the step did to each
+                term: its step response. Needs `Watch(model=...)`.
 
         Raises:
-            TermNameError: A term is unknown, or it or its weight is missing.
+            TermNameError: A term is unknown, or it or its weight is missing, or something was
+                declared of a term that there is not.
             TermValueError: A term or weight is no real scalar.
+            WatchError: `again` cannot be called, or there is no model.
         """
+        admit(again, self._model)
         found = given(terms, weights, counts, declared=self._terms)
+        if not self._batch and not self._terms and self._evaluating is None:
+            self._declared.check(names_of(terms))
         with self._lock:
-            self._guard(self._take, found)
+            self._guard(self._take, found, terms, again)
         return found.total
 
     def log(self, **scalars: Scalar) -> None:
@@ -216,7 +252,7 @@ class Watch:
 
     # One micro-batch.
 
-    def _take(self, found: Given) -> None:
+    def _take(self, found: Given, terms: object, again: Again | None) -> None:
         if self._closed:
             raise WatchError("Watch.total: it is closed, so nothing is recorded any more")
         entry = Entry(step=self._steps.done, micro=self._micro)
@@ -232,12 +268,19 @@ class Watch:
         if not self._steps.optimizers:
             entry.step = self._base + self._batch
             self._steps.start_at(entry.step + 1)
-        entry.put([*_pairs(found), *self._steps.rates(), *self._early])
+        entry.put(
+            [*_pairs(found), *resting(terms, self._terms), *self._steps.rates(), *self._early]
+        )
         self._early.clear()
         self._entry = entry
+        self._guard(self._tell, terms, entry.step)
         self._probing.at((entry.step, entry.micro))
-        if self.budget.candidate(self._batch):
+        self._guard(self._around.begin, (entry.step, entry.micro))
+        candidate = self.budget.candidate(self._batch)
+        if candidate:
             self._guard(self._measure, found)
+        if again is not None and self._ranks.size == 1 and self._steps.optimizers:
+            self._guard(self._around.ask, found, again, candidate=candidate)
         self._batch += 1
         self._micro += 1
 
@@ -250,6 +293,11 @@ class Watch:
         watching = {"every": self.budget.every, "budget": self.budget.fraction}
         self._writer.declare(found, self._model, self._steps.optimizers, watching)
 
+    def _tell(self, terms: object, step: int) -> None:
+        self._declared.take(terms, step)
+        if news := self._declared.news(step):
+            self._writer.tell(news)
+
     def _measure(self, found: Given) -> None:
         if not self._ranks.writes:
             return
@@ -260,6 +308,7 @@ class Watch:
         elif self.budget.due("motion") and self._steps.optimizers:
             self._norm = GradientNorm(list(self._steps.parameters()), found.total)
             self._probing.arm()
+            self._around.arm()
 
     def _finish(self) -> None:
         entry, self._entry = self._entry, None
@@ -268,6 +317,7 @@ class Watch:
                 entry.numbers["skipped", ""] = 1
             self._sink.take(entry)
             self._probing.finish()
+            self._around.finish(self._steps.done)
 
     def _log(self, scalars: Mapping[str, Scalar]) -> None:
         pairs: list[tuple[Key, Scalar]] = [
@@ -313,6 +363,7 @@ class Watch:
     def _after_step(self) -> None:
         with self._lock:
             self._guard(self._probing.after_step)
+            self._guard(self._around.after_step)
 
     def _guard(
         self,

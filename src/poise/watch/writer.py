@@ -39,6 +39,11 @@ class Writer:
         weights = {name: float(one) for name, one in found.weights.items() if _at_hand(one)}
         self._recorder.declare(terms=found.values, weights=weights, facts=known)
 
+    def tell(self, facts: Mapping[str, object]) -> None:
+        """Declares facts that became known only later."""
+        if self._recorder is not None:
+            self._recorder.declare(facts=facts)
+
     def steps(self, entries: Sequence[Entry]) -> None:
         """Writes micro-batches. A collective: with several ranks every rank must come."""
         mine = numbers_of(entries)
