@@ -89,11 +89,11 @@ class OwnTime:
         """The seconds so far."""
         return self.spent + (0.0 if self.since is None else time.process_time() - self.since)
 
-    def turn(self, training: Iterator[None]) -> float:
-        """Takes `BLOCK` steps; the seconds they took."""
+    def turn(self, training: Iterator[None], steps: int = BLOCK) -> float:
+        """Takes some steps; the seconds they took."""
         before = self.spent
         self.since = time.process_time()
-        for _ in range(BLOCK):
+        for _ in range(steps):
             next(training)
         self.spent, self.since = self(), None
         return self.spent - before
@@ -104,8 +104,8 @@ def measured(
 ) -> dict[str, Array]:
     """Processor seconds of every turn of `BLOCK` steps of each training, the order rotating."""
     order = list(trainings.items())
-    for one in trainings.values():
-        next(one)  # the optimizer makes its state
+    for name, one in trainings.items():
+        clocks[name].turn(one, 1)  # the optimizer makes its state; nothing is measured yet
     spent = {name: np.zeros(rounds) for name in trainings}
     for turn in range(rounds):
         at = turn % len(order)

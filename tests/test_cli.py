@@ -73,7 +73,7 @@ def test_json_is_the_documented_object(broken: Path) -> None:
     done = poise("diagnose", broken, "--json")
     data = json.loads(done.stdout, parse_constant=lambda word: pytest.fail(f"bare {word}"))
     assert data["schema"] == "poise.diagnosis/1"
-    assert set(data) == {"schema", "run", "findings", "not_checked", "passed"}
+    assert set(data) == {"schema", "run", "measured", "findings", "not_checked", "passed"}
     assert set(data["run"]) == {"path", "format", "steps", "records", "total", "terms", "splits"}
     assert data["run"]["steps"] == [0, 61]
     assert data["run"]["total"] == "total"

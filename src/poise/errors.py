@@ -67,6 +67,10 @@ class GraphError(PoiseError):
     """A probe is given terms, parameters or a graph that it cannot measure."""
 
 
+class BalanceError(PoiseError, ValueError):
+    """A balancer is made of options that do not fit, or is asked for what its rule cannot do."""
+
+
 class WatchError(PoiseError):
     """A training is watched against the contract of Watch: a term that is unknown or no scalar."""
 

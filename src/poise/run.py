@@ -18,6 +18,10 @@ Floats: TypeAlias = NDArray[np.float64]
 Ints: TypeAlias = NDArray[np.int64]
 
 
+REPR_NAMES = 12
+"""Names and tables in the representation of a run; the rest is counted."""
+
+
 class Kind(StrEnum):
     """What a logged quantity is, as far as its name and the arithmetic of the log tell."""
 
@@ -73,6 +77,11 @@ class Series:
     label: str = ""
     of: str | None = None
 
+    def __repr__(self) -> str:
+        """Name, kind and size, without the values."""
+        ends = f": {self.values[0]:.4g} to {self.values[-1]:.4g}" if len(self) else ""
+        return f"Series({self.name!r}, {self.kind.value}, {len(self)} values{ends})"
+
     def __len__(self) -> int:
         return len(self.values)
 
@@ -100,6 +109,14 @@ class Table:
 
     def __len__(self) -> int:
         return len(self.steps)
+
+    def __repr__(self) -> str:
+        """Size and place, without the values."""
+        steps = f"{self.steps.min()} to {self.steps.max()}" if len(self) else "none"
+        return (
+            f"Table({self.split!r} by {self.grain!r}, {len(self)} records, "
+            f"{self.step_name}: {steps}, {len(self.series)} series)"
+        )
 
     def of_kind(self, *kinds: Kind) -> Iterator[Series]:
         """The series of the given kinds, in log order."""
@@ -210,6 +227,17 @@ class Run:
     compositions: tuple[Composition, ...] = ()
     declared: Mapping[str, object] = field(default_factory=dict[str, object])
     remarks: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        """One line a table, without the values; `poise read` prints more."""
+        head = f"Run(path={str(self.path)!r}, format={self.format!r}, records={self.records}"
+        terms = ", ".join(map(repr, self.terms[:REPR_NAMES]))
+        more = f", and {len(self.terms) - REPR_NAMES} more" * (len(self.terms) > REPR_NAMES)
+        lines = [f"{head}, terms=[{terms}{more}], events={len(self.events)}, tables=["]
+        lines += [f"  {one!r}," for one in self.tables[:REPR_NAMES]]
+        if len(self.tables) > REPR_NAMES:
+            lines.append(f"  and {len(self.tables) - REPR_NAMES} more,")
+        return "\n".join((*lines, "])"))
 
     @property
     def train(self) -> Table:

@@ -90,3 +90,16 @@ def test_a_fault_of_one_term_does_not_explain_another_term() -> None:
     assert [one.caused_by for one in linked] == [(), ("cause",), ()]
     mild = replace(cause, severity=Severity.NOTE)
     assert _linked([mild, own], run_of({"a": [1.0]}))[1].caused_by == ()
+
+
+def test_a_term_without_gradient_explains_itself_and_parameters_only() -> None:
+    """Another term's plateau has another cause; parameters of its head have this one."""
+    cause = replace(BASE, rule="term-reaches-nothing", terms=("a",), severity=Severity.ERROR)
+    same = replace(BASE, caused_by=(cause.rule,))
+    other = replace(same, rule="other", terms=("b",))
+    head = replace(same, rule="head", terms=("b_head",))
+    run = run_of({"a": [1.0] * 30, "b": [1.0] * 30})
+    given = [Made((one,), name=one.rule) for one in (cause, same, other, head)]
+    found = {one.rule: one.caused_by for one in diagnose(run, rules=given).findings}
+    linked = (cause.rule,)
+    assert (found[same.rule], found["other"], found["head"]) == (linked, (), linked)

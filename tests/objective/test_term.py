@@ -42,8 +42,10 @@ BAD: dict[str, tuple[dict[str, Any], type[TermError], str]] = {
         {"role": "tsk"},
         TermError,
         "term 'a': expected role to be one of task, regulariser, constraint, adversary, monitor, "
-        "offset, got 'tsk'",
+        "offset, got 'tsk'. Did you mean 'task'?",
     ),
+    "American": ({"role": "regularizer"}, TermError, "got 'regularizer'. Did you mean 'regulari"),
+    "far from any": ({"role": "xyz"}, TermError, "monitor, offset, got 'xyz'."),
     "reduction": ({"reduction": "mean"}, TermError, "expected reduction to be one of sum, element"),
     "weight": ({"weight": "1"}, TermError, "term 'a': expected weight to be a finite number or a"),
     "infinite": ({"weight": float("inf")}, TermError, "got float inf"),

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
-from poise.errors import ForkError
+from poise.errors import ForkError, PoiseWarning
 from poise.probe import Fork, Gradients, fork, listen
 from tests.probe.nets import alone, batch, net, products
 
@@ -371,3 +371,37 @@ def test_views() -> None:
     assert split.last is not None
     assert split.last.cosine("a", "b") == pytest.approx(1.0)
     assert split.last.conflicts == ()
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_every_term_gets_containers_of_its_own(training: bool) -> None:
+    """In evaluation as in training, what one term puts into its dict the others do not see."""
+    x = torch.ones(2, requires_grad=training)
+    tree = {"x": x, "more": [x]}
+    parts = fork(tree, ["a", "b"])
+    parts["a"]["x"] = x * 0
+    parts["a"]["more"].append(x)
+    assert parts["b"]["x"].tolist() == tree["x"].tolist() == [1.0, 1.0]
+    assert len(parts["b"]["more"]) == len(tree["more"]) == 1
+
+
+def test_a_failing_listener_does_not_stop_the_backward_pass() -> None:
+    """It is told once; the gradient and the other listeners are as ever."""
+
+    def broken(reading: Gradients) -> None:
+        raise ZeroDivisionError("of mine")
+
+    seen: list[Gradients] = []
+    z = torch.ones(2, requires_grad=True)
+
+    def step() -> None:
+        parts = split(z)
+        (parts["a"].sum() + parts["b"].sum()).backward()
+
+    split = Fork(["a", "b"], name="trunk")
+    with listen(broken), split.listen(broken), listen(seen.append):
+        with pytest.warns(PoiseWarning, match="fork:trunk: a listener failed with ZeroDiv") as told:
+            step()
+        step()
+    assert len(told) == 2  # one for each of the two
+    assert (len(seen), z.grad.tolist()) == (2, [4.0, 4.0])

@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from poise.errors import GraphError
 from poise.probe import Fork, Graph, MotionProbe, ResponseProbe, at_shared, gradients_at
 from poise.probe.sharded import own_part, refuse_sharded, sharded, summed
 from tests.probe.nets import Net, batch, net
@@ -227,3 +228,12 @@ def test_ordinary_tensors_are_whole() -> None:
     assert summed(numbers, plain) is numbers
     graph = Graph({"a": plain.sum(), "b": plain.square().sum()})
     assert at_shared(graph).gradients.norms == gradients_at(graph.terms, [plain]).norms
+
+
+def test_flat_parameters_are_sharded_ones() -> None:
+    """`FullyShardedDataParallel` gives its parameters no class, only a mark."""
+    flat = torch.nn.Parameter(torch.ones(3))
+    refuse_sharded(None, [flat])
+    flat._is_flat_param = True  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue] -- as torch does
+    with pytest.raises(GraphError, match="expected parameters that this process holds whole"):
+        refuse_sharded(None, [flat])

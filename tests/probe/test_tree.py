@@ -1,11 +1,13 @@
 """Tensors inside containers."""
 
-from collections import OrderedDict
+from collections import OrderedDict, defaultdict
 from typing import NamedTuple
 
+import pytest
 import torch
 from torch import Tensor
 
+from poise.errors import ForkError
 from poise.probe.tree import replaced, tensors
 
 
@@ -28,3 +30,20 @@ def test_round_trip() -> None:
     assert found["c"][2] is None
     assert found["b"].text == "x"
     assert [int(one) for one in tensors(tree)] == [0, 1, 2, 3]
+
+
+def test_a_defaultdict_keeps_its_default() -> None:
+    """It is made anew with its factory."""
+    found = replaced(defaultdict(list, {"x": torch.tensor(1)}), lambda one: one * 10)
+    assert (type(found), int(found["x"]), found["new"]) == (defaultdict, 10, [])
+
+
+def test_a_container_that_cannot_be_made_is_refused() -> None:
+    """The message names the type and what to pass instead."""
+
+    class Odd(dict[str, Tensor]):
+        def __init__(self) -> None:
+            super().__init__(x=torch.tensor(1))
+
+    with pytest.raises(ForkError, match=r"got Odd, which failed with.*; pass a plain dict"):
+        replaced(Odd(), lambda one: one)

@@ -110,6 +110,34 @@ def test_coupled_weight_decay_enters_the_second_moment(kind: type) -> None:
     assert changed == (kind is torch.optim.Adam)
 
 
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [
+        (torch.optim.Adam, {}),
+        (torch.optim.NAdam, {}),
+        (torch.optim.RAdam, {"betas": (0.9, 0.9)}),
+        (torch.optim.RMSprop, {"centered": True}),
+        (torch.optim.SGD, {"momentum": 0.9}),
+    ],
+)
+def test_maximising_is_minimising_the_opposite(kind: type, options: dict) -> None:
+    """With coupled weight decay, whose sign does not turn around, the shares are the same."""
+    found = []
+    for sign in (1.0, -1.0):
+        p = torch.tensor([1.0, -2.0, 0.5], requires_grad=True)
+        optimizer = kind([p], lr=1e-2, weight_decay=0.5, maximize=sign < 0, **options)
+        for k in range(8):
+            p.grad = sign * torch.tensor([0.3, 0.9, -0.2 * k])
+            optimizer.step()
+        gradients = {
+            "a": [sign * torch.tensor([0.45, 1.0, 0.1])],
+            "b": [sign * torch.tensor([0.05, 0.0, -3.0])],
+        }
+        found.append((p.detach().clone(), update_share(optimizer, [p], gradients).shares))
+    assert torch.equal(found[0][0], found[1][0])
+    assert found[0][1] == pytest.approx(found[1][1], rel=1e-6)
+
+
 def test_others_are_not_supported() -> None:
     """Another optimizer, or a subclass with a step of its own, is a result and no exception."""
 

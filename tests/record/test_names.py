@@ -13,7 +13,17 @@ TRICKY = st.recursive(
     ),
 )
 KEYS = st.lists(st.tuples(GROUPS, TRICKY), unique=True)
-COMMON = ("step", "micro", "wall_s", "total", "lr", "grad_norm", "grad_norm_used", "skipped")
+COMMON = (
+    "step",
+    "micro",
+    "wall_s",
+    "total",
+    "lr",
+    "grad_norm",
+    "grad_norm_used",
+    "skipped",
+    "discarded",
+)
 FIXED = [("step", ""), ("wall_s", ""), ("total", ""), ("grad_norm", "")]
 
 

@@ -98,6 +98,52 @@ def test_wrong_total_is_noticed() -> None:
         mean.finish()
 
 
+@pytest.mark.parametrize("total", [200001, 200001.0, torch.tensor(200001), torch.tensor(200001.0)])
+def test_whole_counts_are_compared_exactly(total: Tensor | float) -> None:
+    """One too many among 200000 is noticed, however the total is given."""
+    mean = GlobalMean(total=total)
+    mean(part(1.0, 200000))
+    with pytest.raises(ReductionError, match="a count of 200001 in all, got 200000; one is"):
+        mean.finish()
+    exact = GlobalMean(total=total)
+    exact(part(1.0, 200001))
+    assert int(exact.finish().count) == 200001
+
+
+def test_what_a_float32_total_cannot_hold_is_no_mismatch() -> None:
+    """2**24 + 1 is 2**24 in float32; a difference beyond that is noticed."""
+    for count, fits in ((2**24 + 1, True), (2**24 + 9, False)):
+        mean = GlobalMean(total=torch.tensor(float(2**24)))
+        mean(part(1.0, count))
+        if fits:
+            mean.finish()
+            continue
+        with pytest.raises(ReductionError, match="expected micro-batches with a count of 16777216"):
+            mean.finish()
+
+
+def test_weights_are_compared_to_rounding() -> None:
+    """Sums of fractions differ in their last bits; a missing weight does not pass."""
+    weights = torch.rand(1000)
+    mean = GlobalMean(total=weights.sum())
+    for one in weights.split(7):
+        mean(Reduced(sum=one.sum(), count=one.sum()))
+    mean.finish()
+    mean = GlobalMean(total=weights.sum())
+    mean(Reduced(sum=weights[1:].sum(), count=weights[1:].sum()))
+    with pytest.raises(ReductionError, match="one is missing or counted twice"):
+        mean.finish()
+
+
+def test_a_parameter_listed_twice_is_corrected_once() -> None:
+    """Tied parameters share one gradient."""
+    weight = torch.zeros((), requires_grad=True)
+    mean = GlobalMean()
+    mean(masked_mean((weight - 1.0) * torch.ones(4))).backward()
+    mean.finish(one for one in (weight, weight))
+    assert weight.grad.item() == 1.0
+
+
 def test_wrong_use() -> None:
     """Each mistake says what was expected."""
     with pytest.raises(ReductionError, match=re.escape("expected guess above 0, got 0")):
@@ -113,6 +159,8 @@ def test_wrong_use() -> None:
     later(part())
     with pytest.raises(ReductionError, match="exactly when total was not given: total=None"):
         later.finish()
+    with pytest.raises(ReductionError, match=r"a list of parameters, got one tensor; pass \[par"):
+        later.finish(torch.ones(2))
     with pytest.raises(ReductionError, match="total=2, parameters given"):
         known.finish([])
     known.finish()

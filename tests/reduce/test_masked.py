@@ -172,6 +172,26 @@ BAD = {
         wrong(per_token, torch.ones(2, 3, 5), torch.ones(3, 2, dtype=torch.bool)),
         "per_token: expected a mask of shape [2, 3], got [3, 2] for values of shape [2, 3, 5]",
     ),
+    "a feature in the mask": (
+        wrong(per_token, torch.ones(2, 3, 5), torch.ones(2, 3, 5, dtype=torch.bool)),
+        "per_token: expected a mask of shape [2, 3], got [2, 3, 5] for values of shape [2, 3, 5]",
+    ),
+    "a single truth": (
+        wrong(per_token, torch.ones(2, 3, 5), torch.tensor(True)),
+        "per_token: expected a mask of shape [2, 3], got [] for values of shape [2, 3, 5]",
+    ),
+    "a list of values": (
+        wrong(masked_mean, [1.0, 2.0], None),  # pyright: ignore[reportArgumentType]
+        "masked_mean: values: expected a tensor, got list; pass torch.as_tensor(...)",
+    ),
+    "a list as mask": (
+        wrong(masked_sum, torch.ones(2), [True, False]),  # pyright: ignore[reportArgumentType]
+        "masked_sum: expected a bool mask as a tensor, got list; pass torch.as_tensor(mask)",
+    ),
+    "a list as mask of tokens": (
+        wrong(per_token, torch.ones(2, 1), [True, False]),  # pyright: ignore[reportArgumentType]
+        "per_token: expected a bool mask as a tensor, got list",
+    ),
     "integers": (
         wrong(per_sample, torch.ones(2, dtype=torch.int64), None),
         "per_sample: values: expected real floating numbers, got torch.int64",

@@ -12,6 +12,7 @@ from torch import distributed as dist
 from torch import multiprocessing as processes
 from torch.nn.parallel import DistributedDataParallel
 
+from poise.errors import ReductionError
 from poise.objective import Objective, Term
 from poise.reduce import GlobalMean, Reduced, across_ranks, global_count, per_token
 
@@ -118,6 +119,20 @@ def counts(rank: int) -> tuple[Tensor, float]:
     return torch.stack(pair), 0.0
 
 
+def disagreeing(rank: int) -> tuple[Tensor, float]:
+    """One rank's counts are wrong, then one has no micro-batch: nobody waits for the other."""
+    told: list[bool] = []
+    for total, there in ((4 + rank, (0, 1)), (4, (0,))):
+        mean = GlobalMean(total=total)
+        if rank in there:
+            mean(Reduced(sum=torch.tensor(1.0), count=4))
+        try:
+            mean.finish()
+        except ReductionError as error:
+            told.append("failed on 1 other rank(s); see the error there" in str(error))
+    return torch.tensor(told), 0.0
+
+
 WAYS: tuple[Callable[[int], tuple[Tensor, float]], ...] = (
     plain,
     averaged,
@@ -126,6 +141,7 @@ WAYS: tuple[Callable[[int], tuple[Tensor, float]], ...] = (
     afterwards,
     objective,
     counts,
+    disagreeing,
 )
 
 
@@ -138,7 +154,9 @@ def work(rank: int, folder: str) -> None:
     torch.save({way.__name__: way(rank) for way in WAYS}, f"{folder}/{rank}.pt")
     dist.barrier()  # neither leaves while the other is still in a collective
     dist.destroy_process_group()
-    os._exit(0)  # a thread of torch that wants the interpreter while it ends would abort the process
+    os._exit(
+        0
+    )  # a thread of torch that wants the interpreter while it ends would abort the process
 
 
 @pytest.fixture(scope="module")
@@ -183,6 +201,11 @@ def test_means_of_ranks_are_not(
     """The usual way is another objective where the ranks have unequal counts."""
     grads, _ = results[0]["plain"]
     assert float((grads - exact[0]).norm() / exact[0].norm()) > 0.05
+
+
+def test_a_fault_of_one_rank_stops_all(results: list[dict[str, tuple[Tensor, float]]]) -> None:
+    """The rank that is wrong says why, the other one says that it was another."""
+    assert [one["disagreeing"][0].tolist() for one in results] == [[True, True], [False, False]]
 
 
 def test_global_count(results: list[dict[str, tuple[Tensor, float]]]) -> None:

@@ -1,5 +1,7 @@
 """A sum that keeps its count."""
 
+import copy
+import pickle
 import re
 from typing import Any
 
@@ -43,6 +45,33 @@ def test_detach() -> None:
     part = Reduced(sum=x.sum(), count=2, reduction=Reduction.SUM).detach()
     assert not part.sum.requires_grad
     assert (part.value.item(), int(part.count), part.reduction) == (2.0, 2, Reduction.SUM)
+
+
+def test_use_as_a_tensor_points_to_the_value() -> None:
+    """Tensor methods and arithmetic say what to take instead; other names say nothing of it."""
+    part = Reduced(sum=torch.tensor(6.0), count=4)
+    with pytest.raises(AttributeError, match=r"no attribute 'backward'; take .value.backward"):
+        part.backward()
+    with pytest.raises(AttributeError, match=r"no attribute 'nonsense'$"):
+        _ = part.nonsense
+    for wrong in (
+        lambda: 1.0 + part,
+        lambda: part + part,
+        lambda: 0.1 * part,
+        lambda: part / 4,
+        lambda: torch.ones(()) + part,
+        lambda: torch.ones(()) * part,
+        lambda: sum([part, part]),
+    ):
+        with pytest.raises(ReductionError, match="expected a tensor in this arithmetic, got a sum"):
+            wrong()
+
+
+def test_copies() -> None:
+    """It can be copied and pickled."""
+    part = Reduced(sum=torch.tensor(6.0), count=4, reduction="token")
+    for other in (copy.copy(part), copy.deepcopy(part), pickle.loads(pickle.dumps(part))):
+        assert (other.value.item(), int(other.count), other.reduction) == (1.5, 4, "token")
 
 
 @settings(deadline=None)

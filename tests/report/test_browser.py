@@ -103,7 +103,7 @@ def test_pointer_shows_values_and_dragging_zooms(browser: Browser, tmp_path: Pat
     status = browser.look('document.querySelector("#terms-0 .status").textContent')
     assert status.startswith("step 4,7")
     assert "kinetic: 6 NaN" in status
-    assert "1 error: nonfinite kinetic" in status
+    assert "1 error: nonfinite in kinetic" in status
     assert browser.look('document.querySelector("#terms-0 .legend .value").textContent')
     for kind, x in (("mousePressed", 0.2), ("mouseMoved", 0.3), ("mouseMoved", 0.4)):
         mouse(kind, x)

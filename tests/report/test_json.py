@@ -10,6 +10,7 @@ from poise.doctor.diagnosis import Diagnosis
 from poise.report.json import diagnosis_to_json, dumps, finite, run_to_json
 from tests.report.builders import HOSTILE, finding, hostile, sick, sick_run
 from tests.report.golden import compare
+from tests.report.probed import probed
 
 
 def _refuse(constant: str) -> float:
@@ -29,7 +30,7 @@ def test_golden_reading() -> None:
 def test_keys_are_the_contract() -> None:
     """Keys are exactly those promised, in their order."""
     found = json.loads(dumps(diagnosis_to_json(sick())))
-    assert list(found) == ["schema", "run", "findings", "not_checked", "passed"]
+    assert list(found) == ["schema", "run", "measured", "findings", "not_checked", "passed"]
     run = ["path", "format", "steps", "records", "total", "terms", "splits"]
     assert list(found["run"]) == run
     one = ["rule", "fault", "severity", "terms", "steps", "summary", "evidence"]
@@ -82,3 +83,19 @@ def test_half_a_surrogate_pair_is_replaced() -> None:
 def test_finite(value: float | None, expected: object) -> None:
     """Numbers stay numbers at full precision unless JSON has no word for them."""
     assert finite(value) == expected
+
+
+def test_measured_numbers_are_in_the_json() -> None:
+    """Both commands carry what probes measured, by term, place and module."""
+    found = json.loads(dumps(diagnosis_to_json(probed())))["measured"]
+    assert found == json.loads(dumps(run_to_json(probed().run)))["measured"]
+    assert [one["name"] for one in found["terms"]] == ["cls", "reg", "aux"]
+    assert set(found["terms"][0]) == {"name", "weight", "value", "value_share", "response"}
+    shared, edge = found["places"]
+    assert (shared["where"], shared["probes"], shared["steps"]) == ("shared", 8, [0, 70])
+    assert set(shared) == {"where", "probes", "steps", "seconds", "terms"}
+    assert shared["terms"][2]["update_share"]["median"] == 3.2e-7
+    assert [one["name"] for one in edge["terms"]] == ["cls", "reg"]
+    assert edge["terms"][0]["update_share"] is None
+    assert found["motion"][0]["module"] == "trunk.0"
+    assert set(found["motion"][0]) == {"module", "median", "first", "last", "count"}

@@ -55,3 +55,30 @@ def test_span_has_one_plural(word: str, expected: str) -> None:
 def test_lines_of_a_command_stay() -> None:
     """Indentation and line breaks of a snippet survive, control characters do not."""
     assert plain.lines("\nfor x:\n\ty\x1b\n") == ["for x:", "    y\\x1b"]
+
+
+@given(st.floats(min_value=0.0, max_value=1.0, exclude_min=True, exclude_max=True))
+def test_a_share_never_rounds_to_nothing_or_to_all(share: float) -> None:
+    """Only 0 is printed as 0% and only 1 as 100%, in few characters."""
+    shown = plain.percent(share)
+    assert shown not in {"0%", "100%"}
+    assert len(shown) <= len("3.2e-300%")
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("print(model.lr)  # at step 3", True),
+        ("model.eval(); print(loss(batch))", True),
+        ("poise compare a b", True),
+        ("first line\nsecond line", True),
+        ("Train 'a' alone: if it falls at once, 'b' held it back.", False),
+        ("torch.autograd.set_detect_anomaly(True) for one step.", False),
+        ("Shares", False),
+        ("", False),
+        ("nothing \x00 here", False),
+    ],
+)
+def test_code_and_prose_are_told_apart(text: str, code: bool) -> None:
+    """What Python reads, a known command or several lines is code; the rest is prose."""
+    assert plain.is_code(text) is code

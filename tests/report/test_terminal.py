@@ -133,6 +133,56 @@ def test_an_empty_run_is_rendered() -> None:
     assert "0 records" in _read(nothing)
 
 
+def test_representations_fit_one_screen() -> None:
+    """A run, its tables and a diagnosis name what they hold, and print no array."""
+    one = sick()
+    for what in (one, one.run, one.run.train, one.run.train.series["kinetic"], hostile()):
+        assert len(repr(what).splitlines()) <= 24
+        assert "array" not in repr(what)
+    assert "error nonfinite (kinetic) [first-nonfinite]," in repr(one)
+    assert repr(one.run).splitlines()[1] == (
+        "  Table('train' by 'step', 600 records, step: 0 to 5490, 8 series),"
+    )
+    assert (
+        repr(one.run.train.series["quality"])
+        == "Series('quality', term, 600 values: 2.2 to 0.2168)"
+    )
+    many = Diagnosis(run=one.run, findings=one.findings * 9, not_checked=(), passed=())
+    assert "and 25 more" in repr(many)
+    empty = table({"a": (Kind.TERM, np.empty(0))})
+    assert repr(empty) == "Table('train' by 'step', 0 records, step: none, 1 series)"
+    assert repr(empty.series["a"]) == "Series('a', term, 0 values)"
+    wide = Run(path=one.run.path, format="csv", tables=(empty,) * 14)
+    assert "and 2 more," in repr(wide)
+
+
+def test_a_column_is_no_term_and_prose_is_no_command() -> None:
+    """A rate is called a column; a sentence under `verify` is wrapped as one."""
+    frozen = finding(
+        fault=Fault.FROZEN, terms=("lr",), verify="The rate must rise at the next step."
+    )
+    shown = _shown(Diagnosis(run=sick_run(), findings=(frozen,), not_checked=(), passed=()))
+    assert "frozen (column lr), steps" in shown
+    assert "  verify:   The rate must rise at the next step." in shown
+
+
+def test_an_event_without_words_ends_with_its_step() -> None:
+    """No colon leads nowhere."""
+    run = sick_run()
+    bare = Run(
+        path=run.path,
+        format="poise",
+        tables=run.tables,
+        events=(
+            Event(name="restart", step=200, text=""),
+            Event(name="stage", step=None, text=" "),
+        ),
+    )
+    shown = _read(Diagnosis(run=bare, findings=(), not_checked=(), passed=()))
+    assert "  - step 200\n" in shown
+    assert "  - no text\n" in shown
+
+
 class _Zero:
     """The rate is 0.
 
@@ -170,6 +220,7 @@ def test_a_total_that_is_not_explained() -> None:
     """A remainder, terms outside the total, many terms and unknown weights are all said."""
     names = [f"term_{k}" for k in range(14)]
     columns = {name: (Kind.TERM, np.full(3, np.nan)) for name in names}
+    columns |= {name: (Kind.TERM, np.ones(3)) for name in names[:3]}
     composition = Composition(
         total="loss",
         terms=(

@@ -123,7 +123,7 @@ def test_an_average_that_is_updated_now_and_then(tmp_path: Path) -> None:
 
     trained(tmp_path, 0.5, update)
     probes = [one["averages"]["ema"] for one in lines(tmp_path, "probe") if "averages" in one]
-    assert all(one.get("decay", 0.5) == pytest.approx(0.5, abs=1e-4) for one in probes[3:])
+    assert all(one.get("decay", 0.5) == pytest.approx(0.5, abs=1e-4) for one in probes[5:])
 
 
 def test_tensors_by_name(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Two ranks of one training."""
 
 import json
+import math
 import socket
 import subprocess
 import sys
@@ -109,6 +110,8 @@ def test_one_rank_alone_is_what_it_is() -> None:
         ("counts", (1.0, 3.0), 4.0),
         ("lr", (1.0, 3.0), 1.0),
         ("at", (7.0, 7.0), 7.0),
+        ("skipped", (0.0, 1.0), 0.0),
+        ("lost", (0.0, math.nan), 0.0),
     ],
 )
 def test_reduction(group: str, values: tuple[float, float], expected: float) -> None:

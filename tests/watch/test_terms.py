@@ -1,5 +1,7 @@
 """The weighted sum of a total."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 from hypothesis import given
@@ -56,6 +58,49 @@ def test_what_is_no_mapping_of_terms(weights: object, counts: object, message: s
     """Each error says which argument it is about and what was expected."""
     with pytest.raises(TermNameError, match=message):
         summed({"a": torch.tensor(1.0)}, weights, counts)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("count", "message"),
+    [
+        (
+            torch.ones(3),
+            r"count of 'a': expected a real scalar, got a float32 tensor of shape \[3\]",
+        ),
+        ("3", r"count of 'a': expected a real scalar, got str '3'"),
+        (-1, r"count of 'a': expected a finite number from 0 on, got -1"),
+        (float("nan"), r"count of 'a': expected a finite number from 0 on, got nan"),
+    ],
+)
+def test_a_count_is_a_scalar(count: object, message: str) -> None:
+    """What counts nothing is refused."""
+    with pytest.raises(TermValueError, match=message):
+        summed({"a": torch.tensor(1.0)}, None, {"a": count})  # type: ignore[dict-item]
+
+
+@pytest.mark.parametrize("counts", [{"kl": 3}, {"zzz": 3}, {}])
+def test_a_breakdown_carries_its_own_counts(counts: dict[str, float]) -> None:
+    """Others beside it would be dropped, so they are refused."""
+    breakdown = Objective(Term("kl", lambda: torch.ones((), requires_grad=True)))()
+    with pytest.raises(TermNameError, match=r"no counts beside a breakdown.*Reduced"):
+        summed(breakdown, None, counts)
+
+
+def test_a_term_that_is_only_measured_has_no_weight() -> None:
+    """A monitor and a term that is measured at weight 0 are recorded as not in the total."""
+    objective = Objective(
+        Term("a", lambda: torch.ones((), requires_grad=True), weight=0.5),
+        Term("seen", lambda: torch.tensor(7.0), role="monitor"),
+        Term("later", lambda: torch.tensor(9.0), weight=0.0, measure=True),
+    )
+    found = summed(objective(), None, None)
+    assert {**found.weights} == {"a": 0.5, "seen": 0.0, "later": 0.0}
+    parts = dict(objective().items())
+    asked = SimpleNamespace(value=torch.tensor(7.0), weight=0.5, weighted=None, count=None)
+    given_now = SimpleNamespace(
+        total=torch.tensor(0.5), items=lambda: [*parts.items(), ("x", asked)]
+    )
+    assert summed(given_now, None, None).weights["x"] == 0.0  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("weight", [float("nan"), float("inf")])

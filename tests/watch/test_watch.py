@@ -13,9 +13,9 @@ from torch import Tensor, nn
 
 import poise
 from poise.errors import PoiseWarning, TermNameError, TermValueError, WatchError
-from poise.objective import Objective, Term
+from poise.objective import Objective, Term, average
 from poise.probe import Fork
-from poise.reduce import Reduced
+from poise.reduce import Reduced, masked_sum
 from poise.run import Kind
 from poise.watch import Watch
 from tests.watch.loops import WEIGHTS, Net, batches, lines, made, train
@@ -180,7 +180,7 @@ def test_clipping_shows(tmp_path: Path) -> None:
     with Watch(tmp_path, model=net, optimizer=optimizer) as watch:
         train(watch, net, optimizer, 9, between=clip)
     for record in lines(tmp_path):
-        if record["micro"] in (1, 2, 4, 8):
+        if record["micro"] in (1, 2, 4, 7):
             assert record["grad_norm"] == pytest.approx(norms[record["micro"]], rel=1e-5)
             assert record["grad_norm_used"] == pytest.approx(0.01, rel=1e-3)
         else:
@@ -449,7 +449,12 @@ ONE = torch.tensor(1.0)
 @pytest.mark.parametrize(
     ("terms", "weights", "error", "match"),
     [
-        ({"ce": ONE}, {"ce": 1.0, "kl": 2.0}, TermNameError, "weights: 'kl' has a weight but no value"),
+        (
+            {"ce": ONE},
+            {"ce": 1.0, "kl": 2.0},
+            TermNameError,
+            "weights: 'kl' has a weight but no value",
+        ),
         ({"kl_div": ONE}, {"kl": 2.0}, TermNameError, "'kl' has a weight.* mean 'kl_div'"),
         ({"ce": ONE, "kl": ONE}, {"ce": 1.0}, TermNameError, "term 'kl' has no weight"),
         ({"ce": torch.ones(3)}, None, TermValueError, r"term 'ce'.*shape \[3\].*mean"),
@@ -486,12 +491,91 @@ def test_wrong_terms_raise_at_once(
         ({"roles": {"a": "king"}}, "roles: a: expected one of task"),
         ({"terms": "ab"}, "terms: expected a list"),
         ({"optimizer": object()}, "optimizer: expected a torch.optim.Optimizer, got object"),
+        ({"budget": "1%"}, "budget: expected a share of the time from 0 up to 1, got '1%'"),
+        ({"budget": None}, "budget: expected a share of the time from 0 up to 1, got None"),
+        ({"model": torch.optim.SGD([ONE], 0.1)}, r"model: expected a torch.nn.Module, got SGD"),
+        ({"optimizer": [None]}, "optimizer: expected a torch.optim.Optimizer, got NoneType"),
     ],
 )
 def test_wrong_arguments_raise(tmp_path: Path, arguments: dict[str, Any], match: str) -> None:
-    """Each names itself and what it wants."""
+    """Each names itself and what it wants; nothing is left behind."""
     with pytest.raises(WatchError, match=match):
-        Watch(tmp_path, **arguments)
+        Watch(tmp_path / "run", **arguments)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_run_without_a_directory_raises() -> None:
+    """The message shows what to pass."""
+    with pytest.raises(WatchError, match=r"directory of the run as its first argument, got None"):
+        Watch(None)  # type: ignore[arg-type]
+
+
+def test_roles_of_unknown_terms_raise(tmp_path: Path) -> None:
+    """The error is the watch's own, and no record is begun."""
+    with pytest.raises(TermNameError, match=r"Watch: roles: unknown term 'b'; expected one of 'a'"):
+        Watch(tmp_path / "run", terms=["a"], roles={"b": "task"})
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_closed_watch_is_not_entered(tmp_path: Path) -> None:
+    """It would record nothing."""
+    with Watch(tmp_path) as watch:
+        pass
+    with pytest.raises(WatchError, match="expected one that is open, got a closed one"):
+        watch.__enter__()
+
+
+@pytest.mark.parametrize(
+    ("value", "match"),
+    [
+        ("0.5", "acc: expected a real scalar, got str '0.5'; pass a number or a scalar tensor"),
+        (None, "acc: expected a real scalar, got None; pass a number or a scalar tensor"),
+        (1j, "acc: expected a real scalar, got complex 1j; pass a number"),
+        (torch.tensor(1j), r"acc: .* a complex64 tensor of shape \[\]; log its parts or .abs"),
+        (torch.ones(2), r"acc: .* a float32 tensor of shape \[2\]; reduce it first"),
+    ],
+)
+def test_what_cannot_be_logged(tmp_path: Path, value: Any, match: str) -> None:  # noqa: ANN401
+    """The message says what to do about this very value."""
+    with Watch(tmp_path) as watch, pytest.raises(TermValueError, match=match):
+        watch.log(acc=value)
+
+
+def test_learned_weights_are_recorded_silently(tmp_path: Path) -> None:
+    """A weight with a graph is measured and recorded without a warning of torch."""
+    net, _ = made()
+    weight = nn.Parameter(torch.tensor(0.5))
+    optimizer = torch.optim.SGD([*net.parameters(), weight], 0.1)
+    with Watch(tmp_path, model=net, optimizer=optimizer) as watch:
+        for x in batches(3):
+            watch.total(net(x), {"a": weight, "b": 1.0}).backward()
+            assert weight.grad is not None
+            optimizer.step()
+            optimizer.zero_grad()
+    assert watch.failures == 0
+    assert poise.read_run(tmp_path).declared["weights"] == {"a": 0.5, "b": 1.0}
+
+
+def test_sums_of_an_evaluation(tmp_path: Path) -> None:
+    """A term that is a sum is summed up over the batches, as `average` does."""
+    objective = Objective(Term("s", masked_sum))
+    values = [torch.full((2,), 5.0), torch.full((8,), 12.5)]
+    with Watch(tmp_path) as watch, watch.evaluation():
+        for one in values:
+            watch.total(objective.evaluate(one))
+    (record,) = lines(tmp_path, "eval")
+    expected = average(objective.evaluate(one) for one in values)
+    assert record["total"] == record["terms"]["s"] == expected.total.item() == 110.0
+    assert record["counts"] == {"s": 10.0}
+
+
+def test_a_term_that_some_batches_of_an_evaluation_lack(tmp_path: Path) -> None:
+    """The total is the weighted sum of the means."""
+    with Watch(tmp_path, terms=["a", "b"]) as watch, watch.evaluation():
+        watch.total({"a": torch.tensor(1.0), "b": torch.tensor(10.0)})
+        watch.total({"a": torch.tensor(1.0)})
+    (record,) = lines(tmp_path, "eval")
+    assert record["total"] == 11.0
 
 
 def test_wrong_log_and_evaluation_raise(tmp_path: Path) -> None:
@@ -529,7 +613,7 @@ def test_totals_after_the_end_still_train(tmp_path: Path) -> None:
     watch = Watch(tmp_path, optimizer=optimizer)
     watch.close()
     watch.close()
-    with pytest.warns(PoiseWarning, match="it is closed"):
+    with pytest.warns(PoiseWarning, match=r"^Watch.total: it is closed.*; the training goes on"):
         train(watch, net, optimizer, 3)
     assert watch.failures == 3
 

@@ -42,36 +42,36 @@ Structural faults first, then bookkeeping, scale, balance, symptoms, and the log
 
 LOCAL = frozenset((Fault.STARVATION, Fault.NO_EFFECT, Fault.STUCK, Fault.SATURATION, Fault.JUMP))
 """Faults that explain others in the same terms (and in a total) only."""
+LOCAL_RULES = frozenset(("parameters-untrained", "term-reaches-nothing"))
+"""Rules of which the same holds, but what they find explains findings about parameters too."""
 
 
-def _rank(finding: Finding) -> tuple[int, int, int]:
-    return (finding.severity.rank, CAUSE_FIRST.index(finding.fault), finding.steps[0])
+def _rank(finding: Finding) -> tuple[int, int, bool, int]:
+    fault = CAUSE_FIRST.index(finding.fault)
+    return (finding.severity.rank, fault, bool(finding.caused_by), finding.steps[0])
 
 
 def _linked(findings: Sequence[Finding], run: Run) -> list[Finding]:
     """The findings with only those causes that were found and concern them."""
-    totals = {one.total for one in run.compositions}
-    return [
-        replace(
-            one,
-            caused_by=tuple(
-                name
-                for name in one.caused_by
-                if name != one.rule
-                and any(_explains(cause, one, totals) for cause in findings if cause.rule == name)
-            ),
-        )
-        for one in findings
-    ]
+    totals, terms = {one.total for one in run.compositions}, {*run.terms}
+    found: list[Finding] = []
+    for one in findings:
+        others = [cause for cause in findings if cause.rule in {*one.caused_by} - {one.rule}]
+        present = {cause.rule for cause in others if _explains(cause, one, totals, terms)}
+        found.append(replace(one, caused_by=tuple(n for n in one.caused_by if n in present)))
+    return found
 
 
-def _explains(cause: Finding, finding: Finding, totals: set[str]) -> bool:
+def _explains(cause: Finding, finding: Finding, totals: set[str], terms: set[str]) -> bool:
     """True unless the cause is milder, or a fault of single terms other than the finding's."""
     if cause.severity.rank > finding.severity.rank:
         return False
-    if cause.fault not in LOCAL or not finding.terms or totals & {*finding.terms}:
+    about = {*finding.terms}
+    if not about or totals & about or about & {*cause.terms}:
         return True
-    return bool({*cause.terms} & {*finding.terms})
+    if cause.rule in LOCAL_RULES:
+        return not about & terms
+    return cause.fault not in LOCAL
 
 
 def diagnose(

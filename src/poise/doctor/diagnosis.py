@@ -5,6 +5,9 @@ from dataclasses import dataclass
 from poise.doctor.finding import Finding, Severity
 from poise.run import Run
 
+REPR_FINDINGS = 20
+"""Findings in the representation of a diagnosis; the rest is counted."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NotChecked:
@@ -39,6 +42,19 @@ class Diagnosis:
     def worst(self) -> Severity | None:
         """Severity of the worst finding."""
         return self.findings[0].severity if self.findings else None
+
+    def __repr__(self) -> str:
+        """The run, a line a finding, and how many rules passed or could not run."""
+        lines = [
+            f"Diagnosis(path={str(self.run.path)!r}, passed={len(self.passed)}, "
+            f"not_checked={len(self.not_checked)}, findings=["
+        ]
+        for one in self.findings[:REPR_FINDINGS]:
+            terms = ", ".join(one.terms[:3]) + ", ..." * (len(one.terms) > 3)
+            lines.append(f"  {one.severity.value} {one.fault.value} ({terms}) [{one.rule}],")
+        if (more := len(self.findings) - REPR_FINDINGS) > 0:
+            lines.append(f"  and {more} more,")
+        return "\n".join((*lines, "])"))
 
     def __str__(self) -> str:
         """Plain text, one finding a paragraph; `poise diagnose` prints the full report."""

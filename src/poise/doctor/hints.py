@@ -3,7 +3,10 @@
 import re
 from itertools import pairwise
 
+import numpy as np
+
 from poise.doctor.case import Case
+from poise.doctor.series import weight_history
 
 _WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 
@@ -92,5 +95,19 @@ def _penalty_alone(name: str) -> bool:
 
 
 def role_of(case: Case, name: str) -> str:
-    """The declared role of a term, else the one its name suggests, else `task`."""
-    return case.role(name) or role_hint(name) or "task"
+    """The role of a term: declared, else the one its name suggests, else `task`."""
+    return "monitor" if monitored(case, name) else case.role(name) or role_hint(name) or "task"
+
+
+def monitored(case: Case, name: str) -> bool:
+    """True for a term that is declared to be watched only: by its role, or by a weight of 0.
+
+    A weight counts as declared where the run declares its weights, and if it is never another.
+    """
+    if case.role(name) == "monitor":
+        return True
+    history = weight_history(case.train, name)
+    if history is not None and np.any(history.values):
+        return False
+    told = () if case.composition is None else case.composition.terms
+    return any(one.name == name and one.source == "declared" and one.weight == 0 for one in told)

@@ -9,6 +9,9 @@ from poise.run import Kind
 HISTORY = 20
 """Records below which a trend is not judged: quartiles of fewer than five values say little."""
 
+ATTACH = "attach poise.Watch"
+"""What a need says that only a watched run can meet."""
+
 EVALS = 3
 """Evaluations below which nothing can be said to repeat."""
 
@@ -63,6 +66,12 @@ HAS: Mapping[Need, Callable[[Case], bool]] = {
 
 
 def missing(case: Case, needs: Iterable[Need]) -> tuple[str, ...]:
-    """What the run lacks of `needs`, in words, in the order of `Need`."""
+    """What the run lacks of `needs`, in words, in the order of `Need`.
+
+    A run that was watched is not told to attach a watch, but that the watch measured none of it.
+    """
     wanted = frozenset(needs)
-    return tuple(str(one) for one in Need if one in wanted and not HAS[one](case))
+    lacks = (str(one) for one in Need if one in wanted and not HAS[one](case))
+    if not case.run.declared.get("watch"):
+        return tuple(lacks)
+    return tuple(one.replace(ATTACH, "the watch has measured none") for one in lacks)

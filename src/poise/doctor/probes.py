@@ -165,6 +165,14 @@ def reach(case: Case) -> Mapping[str, tuple[str, ...]]:
     return {name: tuple(map(str, listing(one))) for name, one in told.items() if _listed(one)}
 
 
+def hidden(case: Case) -> bool:
+    """True if parameters may hide from the reach map: inside a reentrant checkpoint.
+
+    Compiled regions are in `opaque` too, but they connect too much, not too little.
+    """
+    return any("Checkpoint" in str(one) for one in listing(case.run.declared.get("opaque")))
+
+
 def shared_modules(case: Case, term: str) -> tuple[str, ...]:
     """Modules in which a term shares parameters with another term."""
     reached = reach(case)

@@ -17,6 +17,9 @@ EXACT = 2.0**53
 BLOCKS_FROM = 64
 """Values from which block medians stand for them where something is said to have moved."""
 
+LARGE_MULTIPLE = 1e6
+"""Multiples from here on are told as a power of ten."""
+
 DECIMALS = 9
 """Fixed decimals up to here are taken for a printing format; more are taken for full precision."""
 
@@ -66,6 +69,26 @@ def weights_at(table: Table, weights: Mapping[str, float], steps: Ints) -> Float
             at = np.clip(np.searchsorted(known, steps, side="right") - 1, 0, None)
             out[:, column] = history.values[order][at]
     return out
+
+
+def by_step(table: Table, rows: Ints, values: Floats) -> tuple[Ints, Floats]:
+    """Sums over the micro-batches of each optimizer step, where the table counts them.
+
+    Args:
+        table: The table.
+        rows: Its rows, increasing, shape (n,).
+        values: What stands in them, shape (n,) or (n, k).
+
+    Returns:
+        Step of each sum, shape (m,), and the sums, shape (m,) or (m, k), without the last step,
+        which may not be over. What came in, with its steps, if no step has several micro-batches.
+    """
+    steps = table.steps[rows]
+    starts = np.flatnonzero(np.diff(steps, prepend=steps[:1] - 1)) if len(steps) else rows
+    if "micro" not in table.series or len(starts) == len(steps):
+        return steps, values
+    sums = np.asarray(np.add.reduceat(values, starts, axis=0), np.float64)
+    return steps[starts][:-1], sums[:-1]
 
 
 def finite(values: Floats) -> Floats:
@@ -214,6 +237,21 @@ def number(value: float) -> str:
         ('0.1235', '12', '5.3e+09')
     """
     return f"{value:.4g}"
+
+
+def multiple(value: float) -> str:
+    """A multiple for people: two significant digits, written out below a million.
+
+    Example:
+        >>> multiple(1.909), multiple(147.6), multiple(0.0132), multiple(4), multiple(5.34e9)
+        ('1.9', '150', '0.013', '4', '5.3e+09')
+    """
+    if not np.isfinite(value) or abs(value) >= LARGE_MULTIPLE:
+        return f"{value:.2g}"
+    rounded = float(f"{value:.1e}")
+    if 0 < abs(rounded) < 1 / LARGE_MULTIPLE:
+        return f"{rounded:.2g}"
+    return np.format_float_positional(rounded, trim="-")
 
 
 def python_name(label: str) -> str:

@@ -141,20 +141,6 @@ def smooth(values: Floats, window: int) -> Floats:
     return np.pad(inner, window // 2, mode="edge")
 
 
-def noise(values: Floats) -> float:
-    """Scatter of one value around its neighbours, as a standard deviation; trends do not count.
-
-    It is taken from differences of neighbours, so that a level change counts as one outlier.
-
-    Example:
-        >>> noise(np.arange(50.0))
-        0.0
-    """
-    if len(values) < 3:
-        return 0.0
-    return median_mad(np.diff(values))[1] / float(np.sqrt(2.0))
-
-
 def trend(values: Floats) -> float:
     """Mann-Kendall test of a monotone trend, as a standard normal score; positive means rising.
 
@@ -179,25 +165,6 @@ def trend(values: Floats) -> float:
         return 0.0
     nearer = rises - 1 if rises > 0 else rises + 1  # continuity correction
     return nearer / (spread / 18.0) ** 0.5
-
-
-def theil_sen(values: Floats) -> float:
-    """Median of the slopes between all pairs, per index; up to 29% outliers do not move it.
-
-    Args:
-        values: Shape (n,), at most a few hundred.
-
-    Returns:
-        Change per index; 0.0 for fewer than 2 values.
-
-    Example:
-        >>> theil_sen(np.array([0.0, 2.0, 4.0, 99.0, 8.0, 10.0]))
-        2.0
-    """
-    if len(values) < 2:
-        return 0.0
-    i, j = np.triu_indices(len(values), 1)
-    return float(np.median((values[j] - values[i]) / (j - i)))
 
 
 def thin(values: Floats, at_most: int = 200) -> Floats:
@@ -290,21 +257,6 @@ def spikes(values: Floats, window: int, *, ratio: float, sigmas: float) -> Ints:
     scatter = median_mad(values - around)[1]
     far = values - around > sigmas * max(scatter, 1e-9 * float(np.median(np.abs(values))))
     return np.flatnonzero(far & ((around <= 0) | (values > ratio * around)))
-
-
-def plateau_start(values: Floats, tolerance: float) -> int:
-    """Index from which all values stay within `tolerance` of the final level.
-
-    Args:
-        values: Shape (n,), n at least 1; smooth them first.
-        tolerance: Absolute distance from the median of the last tenth.
-
-    Example:
-        >>> plateau_start(np.array([9.0, 5.0, 2.0, 1.1, 0.9, 1.0, 1.0, 1.0]), 0.2)
-        3
-    """
-    away = np.flatnonzero(np.abs(values - ends(values)[1]) > tolerance)
-    return int(away[-1]) + 1 if len(away) else 0
 
 
 def line(x: Floats, y: Floats) -> Line:

@@ -24,7 +24,7 @@ def keeping_random() -> Generator[None]:
         >>> torch.equal(torch.get_rng_state(), state)
         True
     """
-    if torch.compiler.is_compiling() or torch.cuda.is_current_stream_capturing():
+    if torch.compiler.is_compiling() or _capturing():
         yield
         return
     before = RandomState.now()
@@ -32,3 +32,7 @@ def keeping_random() -> Generator[None]:
         yield
     finally:
         before.restore()
+
+
+def _capturing() -> bool:
+    return torch.cuda.is_initialized() and torch.cuda.is_current_stream_capturing()

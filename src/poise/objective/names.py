@@ -27,7 +27,7 @@ def meant(given: object, known: Iterable[str]) -> str:
         " Did you mean 'regulariser'?"
     """
     near = get_close_matches(str(given), tuple(known), n=1, cutoff=0.5)
-    return f" Did you mean {near[0]!r}?" if near else ""
+    return f" Did you mean {str(near[0])!r}?" if near else ""
 
 
 def listed(names: Iterable[str]) -> str:

@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Final, cast
 
 from poise.errors import StateError
+from poise.objective.named import described
 from poise.objective.names import listed
 from poise.objective.term import Term
 from poise.schedule import Schedule, from_dict, to_dict
@@ -12,6 +13,10 @@ from poise.schedule.form import KINDS
 
 FORM: Final = "poise.objective/1"
 CHOICES: Final = ("same", "saved", "own")
+_NAMED: Final = (
+    "make it a poise.schedule or a function at the top of a module (functools.partial for its "
+    "numbers), or pass weights='own' and check the weights yourself"
+)
 _FIELDS: Final = ("role", "reduction", "sometimes", "measure")
 
 
@@ -61,9 +66,7 @@ def _plain_weight(weight: float | Schedule) -> object:
         return weight
     if type(weight) in KINDS.values():
         return to_dict(weight)
-    name = cast("Callable[..., object]", weight)
-    kind = name if hasattr(name, "__qualname__") else type(name)
-    return {"function": f"{kind.__module__}.{kind.__qualname__}"}
+    return described(cast("Callable[..., object]", weight))
 
 
 def _weight(term: Term, saved: object) -> float | Schedule:
@@ -72,11 +75,12 @@ def _weight(term: Term, saved: object) -> float | Schedule:
     form = cast("Mapping[str, object]", saved)
     if "function" not in form:
         return from_dict(form)
-    if _plain_weight(term.weight) == form:
+    if _plain_weight(term.weight) == form and not form.get("opaque"):
         return term.weight
+    todo = _NAMED if form.get("opaque") else "give the term that function"
     raise StateError(
         f"load_state_dict: the saved weight of term {term.name!r} is the function "
-        f"{form['function']!r}, which was saved by name only; give the term that function"
+        f"{_say(form)!r}, which was saved by name only; {todo}"
     )
 
 
@@ -91,17 +95,32 @@ def _differences(
     if not found and list(own) != list(saved):
         found.append(f"saved order of terms {listed(saved)}, here {listed(own)}")
     fields = (*_FIELDS, "weight") if with_weights else _FIELDS
-    return found + [
-        f"term {name!r}: saved {field} {_say(saved[name].get(field))}, here {_say(one[field])}"
+    pairs = (
+        (name, field, saved[name].get(field), one[field])
         for name, one in own.items()
         if name in saved
         for field in fields
-        if saved[name].get(field) != one[field]
-    ]
+    )
+    return found + [_differ(*one) for one in pairs if one[2] != one[3] or _opaque(one[3])]
+
+
+def _differ(name: str, field: str, saved: object, here: object) -> str:
+    if saved == here:
+        return f"term {name!r}: its {field} is {_say(here)}, which cannot be compared; {_NAMED}"
+    return f"term {name!r}: saved {field} {_say(saved)}, here {_say(here)}"
+
+
+def _opaque(value: object) -> bool:
+    return isinstance(value, Mapping) and "opaque" in value
 
 
 def _say(value: object) -> str:
-    if isinstance(value, Mapping):
-        form = cast("Mapping[str, object]", value)
-        return str(form["function"]) if "function" in form else repr(from_dict(form))
-    return repr(value)
+    if not isinstance(value, Mapping):
+        return repr(value)
+    form = cast("Mapping[str, object]", value)
+    if "function" not in form:
+        return repr(from_dict(form))
+    given = [*cast("list[object]", form.get("args", []))]
+    named = cast("Mapping[str, object]", form.get("keywords", form.get("state", {})))
+    inner = ", ".join([*map(repr, given), *(f"{key}={one!r}" for key, one in named.items())])
+    return f"{form['function']}({inner})" if inner else str(form["function"])

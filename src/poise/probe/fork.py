@@ -1,27 +1,69 @@
 """One tensor for several terms: each term's gradient is seen in the one ordinary backward pass."""
 
+import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, TypeVar, cast, final
+from typing import Any, Protocol, TypeVar, cast, final
 
 import torch
 from torch import Tensor
 
-from poise.errors import ForkError
+from poise.errors import ForkError, PoiseWarning
 from poise.probe.gradients import Gradients
 from poise.probe.gramian import gramian_of
 from poise.probe.quiet import probing
 from poise.probe.sharded import sharded
 from poise.probe.tree import replaced, tensors
 from poise.probe.typed import eager, wrapped
+from poise.probe.weighing import Pieces, sum_of
 
 T = TypeVar("T")
 Listener = Callable[[Gradients], object]
 Scale = float | Tensor | Callable[[], float | Tensor]
 
 _listeners: dict[int, Listener] = {}
+
+
+class Home(Protocol):
+    """What a fork asks in its backward pass, and tells."""
+
+    @property
+    def name(self) -> str:
+        """Says which fork this is."""
+        ...
+
+    @property
+    def scale(self) -> Scale | None:
+        """Loss scale to divide out of the readings."""
+        ...
+
+    def wants_reading(self) -> bool:
+        """Whether the coming backward pass is to be measured."""
+        ...
+
+    def weigh(self, reading: Gradients | None, pieces: Pieces) -> Sequence[Tensor] | None:
+        """What each term's gradient is multiplied with before they are added up; None: nothing.
+
+        Args:
+            reading: What was measured; None if nothing was.
+            pieces: By forked tensor, the K gradients that arrived, None where a term has none.
+
+        Returns:
+            A scalar for each term, absent ones included.
+        """
+        ...
+
+    def tell(self, reading: Gradients) -> None:
+        """Takes a reading; called after `weigh`."""
+        ...
+
+
+def tell_listeners(reading: Gradients) -> None:
+    """Hands a reading to those who listen to every fork."""
+    for one in tuple(_listeners.values()):
+        one(reading)
 
 
 @final
@@ -47,7 +89,8 @@ def listen(listener: Listener) -> Listening:
     """Calls `listener` with the reading of every fork, in its backward pass.
 
     The call happens inside `backward()`, on a GPU in a thread of the autograd engine: keep the
-    reading and look at its numbers later.
+    reading and look at its numbers later. A listener that raises does not stop the backward pass:
+    its first exception is a `PoiseWarning`.
 
     Example:
         >>> seen = []
@@ -63,8 +106,34 @@ def listen(listener: Listener) -> Listening:
 
 def _add(home: dict[int, Listener], listener: Listener) -> Listening:
     key = max(home, default=0) + 1
-    home[key] = listener
+    home[key] = _Guarded(listener)
     return Listening(home, key)
+
+
+@final
+@dataclass(slots=True)
+class _Guarded:
+    """A listener that cannot stop a training: the first failure is a warning, later ones are not.
+
+    A deliberate exception to letting errors through: it is called inside the training's backward.
+    """
+
+    listener: Listener
+    warned: bool = False
+
+    def __call__(self, reading: Gradients) -> None:
+        try:
+            self.listener(reading)
+        except Exception as error:
+            if not self.warned:
+                self.warned = True
+                warnings.warn(
+                    f"{reading.where}: a listener failed with {type(error).__name__}: "
+                    f"{error!s:.200}; the gradients are not affected, and its later failures are "
+                    "not reported",
+                    PoiseWarning,
+                    stacklevel=2,
+                )
 
 
 @final
@@ -110,7 +179,7 @@ class Fork:
 
     def __call__(self, tree: T) -> dict[str, T]:
         """As `fork`, with this fork's names."""
-        return _handed_out(tree, self.terms, self)
+        return handed_out(tree, self.terms, self)
 
     @property
     def readings(self) -> tuple[Gradients, ...]:
@@ -134,11 +203,15 @@ class Fork:
         """Whether the coming backward pass is to be measured."""
         return self.measuring
 
+    def weigh(self, reading: Gradients | None, pieces: Pieces) -> None:  # noqa: ARG002 -- it only looks
+        """Nothing: a fork only looks."""
+
     def tell(self, reading: Gradients) -> None:
         """Keeps a reading and hands it to the listeners."""
         self._readings.append(reading)
-        for one in (*self._own.values(), *_listeners.values()):
+        for one in tuple(self._own.values()):
             one(reading)
+        tell_listeners(reading)
 
     def __deepcopy__(self, memo: object) -> "Fork":
         made = Fork(self.terms, name=self.name, scale=self.scale, keep=self._readings.maxlen or 1)
@@ -169,9 +242,11 @@ class _Loose:
     def wants_reading(self) -> bool:
         return bool(_listeners)
 
+    def weigh(self, reading: Gradients | None, pieces: Pieces) -> None:
+        pass
+
     def tell(self, reading: Gradients) -> None:
-        for one in tuple(_listeners.values()):
-            one(reading)
+        tell_listeners(reading)
 
 
 def fork(
@@ -207,7 +282,7 @@ def fork(
         >>> z.grad
         tensor([3., 5.])
     """
-    return _handed_out(tree, _names(terms), _Loose(name, scale))
+    return handed_out(tree, _names(terms), _Loose(name, scale))
 
 
 def _names(terms: Iterable[str]) -> tuple[str, ...]:
@@ -227,7 +302,8 @@ def _names(terms: Iterable[str]) -> tuple[str, ...]:
     "poise.fork measures in its backward pass, which a compiled graph cannot hold; leave out "
     "fullgraph=True, or compile what comes before and after the fork on its own"
 )
-def _handed_out(tree: T, terms: tuple[str, ...], home: Fork | _Loose) -> dict[str, T]:
+def handed_out(tree: T, terms: tuple[str, ...], home: Home) -> dict[str, T]:
+    """As `fork`, for checked names and any home."""
     inputs = list(_differentiable(tree))
     if any(map(sharded, inputs)):
         raise ForkError(
@@ -235,7 +311,8 @@ def _handed_out(tree: T, terms: tuple[str, ...], home: Fork | _Loose) -> dict[st
             "fork its to_local() or full_tensor()"
         )
     if not inputs or not torch.is_grad_enabled():
-        return dict.fromkeys(terms, tree)
+        # Containers are new here too, so that evaluation shares no more than training does.
+        return {name: replaced(tree, lambda one: one) for name in terms}
     outputs = cast(Callable[..., Sequence[Tensor]], _Copies.apply)((terms, home), *inputs)
     count = len(terms)
     copies = {id(one): outputs[k * count : (k + 1) * count] for k, one in enumerate(inputs)}
@@ -260,7 +337,7 @@ class _Copies(torch.autograd.Function):
     """M tensors in, K copies of each out; backward measures and adds up."""
 
     @staticmethod
-    def forward(config: tuple[tuple[str, ...], Fork | _Loose], *inputs: Tensor) -> Any:  # noqa: ANN401 -- a tuple of M * K tensors
+    def forward(config: tuple[tuple[str, ...], Home], *inputs: Tensor) -> Any:  # noqa: ANN401 -- a tuple of M * K tensors
         return tuple(one.view_as(one) for one in inputs for _ in config[0])
 
     @staticmethod
@@ -272,37 +349,28 @@ class _Copies(torch.autograd.Function):
     def backward(ctx: Any, *arrived: Tensor | None) -> Any:  # noqa: ANN401
         count = len(ctx.terms)
         groups = [arrived[k : k + count] for k in range(0, len(arrived), count)]
+        reading = None
         if ctx.home.wants_reading() and not probing():
-            _measure(ctx.terms, ctx.home, groups)
-        return None, *(_sum(group) for group in groups)
+            reading = measured(ctx.terms, ctx.home, groups)
+        weights = ctx.home.weigh(reading, groups)
+        if reading is not None:
+            ctx.home.tell(reading)
+        return None, *(sum_of(group, weights) for group in groups)
 
     @staticmethod
     def jvp(ctx: Any, *tangents: Any) -> Any:  # noqa: ANN401 -- None for the names, then tensors
         return tuple(one.view_as(one) for one in tangents[1:] for _ in ctx.terms)
 
 
-def _sum(group: Sequence[Tensor | None]) -> Tensor | None:
-    """The gradients added up from the last term to the first, as autograd's engine does."""
-    present = [one for one in reversed(group) if one is not None]
-    if len(present) < 2:
-        return present[0] if present else None
-    total = present[0] + present[1]
-    for one in present[2:]:
-        # the engine, too, adds in place unless the sum itself is to be differentiated
-        total = total + one if total.requires_grad or torch.is_grad_enabled() else total.add_(one)
-    return total
-
-
-def _measure(
-    terms: tuple[str, ...], home: Fork | _Loose, groups: Sequence[Sequence[Tensor | None]]
-) -> None:
+def measured(terms: tuple[str, ...], home: Home, groups: Pieces) -> Gradients | None:
+    """The reading of gradients that arrived, without the loss scale; None if there is none."""
     has = [any(group[k] is not None for group in groups) for k in range(len(terms))]
     kept = [[one for one, there in zip(group, has, strict=True) if there] for group in groups]
     if any(one is not None and wrapped(one) for group in kept for one in group):
-        return  # inside vmap there is no number to measure
+        return None  # inside vmap there is no number to measure
     products = gramian_of(kept)
     if products is None:
-        return
+        return None
     reading = Gradients(
         where=f"fork:{home.name}",
         terms=tuple(one for one, there in zip(terms, has, strict=True) if there),
@@ -312,4 +380,4 @@ def _measure(
     scale = home.scale
     if scale is not None:
         reading = reading.unscaled(scale if isinstance(scale, int | float | Tensor) else scale())
-    home.tell(reading)
+    return reading

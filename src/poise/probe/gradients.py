@@ -4,6 +4,7 @@ import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
 
 import torch
 from torch import Tensor
@@ -18,7 +19,7 @@ from poise.probe.typed import passed_back, rows
 Floats = Mapping[str, float]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Gradients:
     """Norms and inner products of the weighted gradients of several terms at one place.
 
@@ -55,6 +56,12 @@ class Gradients:
     seconds: float | None = None
     places: tuple[str, ...] = field(default=(), repr=False)
 
+    def __repr__(self) -> str:
+        """One line; it asks for the numbers, so on a GPU it waits."""
+        shares = ", ".join(f"{name} {share:.1%}" for name, share in self.shares.items())
+        absent = f"; absent: {', '.join(self.absent)}" if self.absent else ""
+        return f"Gradients({self.where}; shares: {shares or 'none'}{absent})"
+
     @property
     def gramian(self) -> list[list[float]]:
         """The K x K inner products as numbers, in the order of `terms`."""
@@ -85,7 +92,17 @@ class Gradients:
         return math.sqrt(max(0.0, sum(sum(row) for _, row in self._rows())))
 
     def cosine(self, first: str, second: str) -> float:
-        """Cosine between the gradients of two terms; NaN where one is zero or absent."""
+        """Cosine between the gradients of two terms; NaN where one is zero or absent.
+
+        Raises:
+            KeyError: A name that no term has.
+        """
+        known = (*self.terms, *self.absent)
+        for name in (first, second):
+            if name not in known:
+                near = get_close_matches(str(name), known, 1, 0.5)
+                hint = f" Did you mean {near[0]!r}?" if near else ""
+                raise KeyError(f"unknown term {name!r}; this reading has {', '.join(known)}.{hint}")
         if first not in self.terms or second not in self.terms:
             return math.nan
         rows, one, other = self.gramian, self.terms.index(first), self.terms.index(second)

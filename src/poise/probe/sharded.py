@@ -10,6 +10,9 @@ from torch import Tensor, nn
 
 from poise.errors import GraphError
 
+WRAPPERS = ("FSDPModule", "FullyShardedDataParallel")
+"""Classes of modules that spread their parameters over processes."""
+
 
 def sharded(one: Tensor) -> bool:
     """True for a `DTensor`: a tensor whose elements are spread over several processes.
@@ -45,15 +48,17 @@ def summed(numbers: Tensor, over: Tensor) -> Tensor:
 
 
 def fully_sharded(model: nn.Module | None) -> bool:
-    """True if `fully_shard` has wrapped a module, so that a forward pass is a collective.
+    """True if `fully_shard` or `FullyShardedDataParallel` has wrapped a module.
+
+    Then forward and backward passes are collectives.
 
     Example:
         >>> fully_sharded(nn.Linear(1, 1))
         False
     """
     home = sys.modules.get("torch.distributed.fsdp")
-    kind = getattr(home, "FSDPModule", ())
-    return model is not None and any(isinstance(one, kind) for one in model.modules())
+    kinds = tuple(getattr(home, one) for one in WRAPPERS if hasattr(home, one))
+    return model is not None and any(isinstance(one, kinds) for one in model.modules())
 
 
 def refuse_sharded(model: nn.Module | None, leaves: Iterable[Tensor]) -> None:
@@ -70,12 +75,16 @@ def refuse_sharded(model: nn.Module | None, leaves: Iterable[Tensor]) -> None:
         GraphError: A parameter is sharded.
     """
     # between forward and backward a fully sharded parameter has no storage
-    if fully_sharded(model) or any(map(sharded, leaves)) or any(map(_emptied, leaves)):
+    if fully_sharded(model) or any(map(_spread, leaves)):
         raise GraphError(
             "probe: expected parameters that this process holds whole, got sharded ones "
             "(fully_shard or DTensor), whose backward pass needs all processes; use poise.fork at "
             "the trunk's output, which measures in the training's own backward pass"
         )
+
+
+def _spread(one: Tensor) -> bool:
+    return sharded(one) or bool(getattr(one, "_is_flat_param", False)) or _emptied(one)
 
 
 def _emptied(one: Tensor) -> bool:

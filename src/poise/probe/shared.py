@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from torch import Tensor
 from torch.autograd.graph import GradientEdge
@@ -12,6 +12,7 @@ from poise.probe.bottleneck import Bottleneck
 from poise.probe.gradients import Gradients, passed, reading_of
 from poise.probe.graph import Graph
 from poise.probe.guard import guard
+from poise.probe.half import has_half, passed_scaled
 from poise.probe.update import UpdateShare, update_share
 
 
@@ -37,7 +38,7 @@ def at_shared(
     *,
     weights: Mapping[str, float] | None = None,
     optimizer: Optimizer | None = None,
-    scale: float = 1.0,
+    scale: float | None = None,
 ) -> Shared:
     """Measures every term at all parameters that two terms or more reach.
 
@@ -49,7 +50,8 @@ def at_shared(
         weights: Weight by term; 1.0 where absent.
         optimizer: Also measure update shares with its preconditioner.
         scale: Loss scale to pass backward with and to divide out again, so that float16 gradients
-            do not vanish; what `scaler.get_scale()` says.
+            do not vanish. None: a power of two for each term where the graph holds float16,
+            lowered as long as a gradient overflows, and 1 elsewhere.
 
     Raises:
         GraphError: The graph was freed, or holds a reentrant checkpoint or compiled loss.
@@ -63,13 +65,12 @@ def at_shared(
         {'a': -0.5, 'b': 1.5}
     """
     parameters = list(graph.shared.values())
-    rows, gradients = _measured(
+    rows, factors, gradients = _measured(
         graph, parameters, tuple(graph.shared), "shared", weights=weights, scale=scale
     )
     if optimizer is None:
         return Shared(gradients=gradients)
     there = {name: rows[name] for name in gradients.terms}
-    factors = {name: value / scale for name, value in (gradients.weights or {}).items()}
     return Shared(gradients=gradients, update=update_share(optimizer, parameters, there, factors))
 
 
@@ -78,7 +79,7 @@ def at_bottleneck(
     place: Bottleneck,
     *,
     weights: Mapping[str, float] | None = None,
-    scale: float = 1.0,
+    scale: float | None = None,
 ) -> Gradients:
     """Measures every term at the one tensor that carries all terms to the shared parameters.
 
@@ -104,7 +105,7 @@ def at_bottleneck(
     """
     return _measured(
         graph, place.edges, (place.name,) * len(place.edges), "edge", weights=weights, scale=scale
-    )[1]
+    )[2]
 
 
 def _measured(
@@ -114,13 +115,30 @@ def _measured(
     where: str,
     *,
     weights: Mapping[str, float] | None,
-    scale: float,
-) -> tuple[dict[str, Sequence[Tensor | None]], Gradients]:
-    """Each term's gradient times `scale`, and the reading with the scale divided out."""
+    scale: float | None,
+) -> tuple[dict[str, Sequence[Tensor | None]], dict[str, float], Gradients]:
+    """Each term's scaled gradient, weight over scale by term, and the reading without the scale."""
     start = time.perf_counter()
     with guard(graph.model):  # a checkpoint inside runs its forward pass again
-        rows = {name: passed(name, term, places, scale) for name, term in graph.terms.items()}
-    factors = {name: float((weights or {}).get(name, 1.0)) for name in rows}
+        found = _rows(graph, places, weights or {}, scale)
+    known = {name: float((weights or {}).get(name, 1.0)) for name in found}
+    factors = {name: known[name] / by for name, (_, by) in found.items()}
+    rows = {name: row for name, (row, _) in found.items()}
     seconds = time.perf_counter() - start
-    found = reading_of(list(rows.values()), factors, names=names, where=where, seconds=seconds)
-    return rows, found if scale == 1.0 else found.unscaled(scale)
+    reading = reading_of(list(rows.values()), factors, names=names, where=where, seconds=seconds)
+    plain = {name: known[name] for name in reading.terms}
+    return rows, factors, replace(reading, weights=plain)
+
+
+def _rows(
+    graph: Graph,
+    places: Sequence[Tensor | GradientEdge],
+    weights: Mapping[str, float],
+    scale: float | None,
+) -> dict[str, tuple[Sequence[Tensor | None], float]]:
+    """By term, its gradient times a scale, and the scale."""
+    terms = graph.terms.items()
+    if scale is None and has_half(graph.nodes()):
+        return {k: passed_scaled(k, one, places, float(weights.get(k, 1.0))) for k, one in terms}
+    by = 1.0 if scale is None else scale
+    return {name: (passed(name, term, places, by), by) for name, term in terms}

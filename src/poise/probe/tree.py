@@ -1,9 +1,12 @@
 """Tensors inside dicts, lists and tuples: taking them out and putting others in their place."""
 
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TypeVar, cast
 
 from torch import Tensor
+
+from poise.errors import ForkError
 
 T = TypeVar("T")
 
@@ -29,6 +32,9 @@ def tensors(tree: object) -> Iterator[Tensor]:
 def replaced(tree: T, swap: Callable[[Tensor], Tensor]) -> T:
     """The same tree with `swap(tensor)` in place of every tensor; containers are new.
 
+    Raises:
+        ForkError: A container cannot be made anew.
+
     Example:
         >>> import torch
         >>> replaced((torch.tensor(1.0), "mask"), lambda one: one + 1)
@@ -50,11 +56,29 @@ def _replaced(tree: object, swap: Callable[[Tensor], Tensor]) -> object:
 
 
 def _like_mapping(tree: object, found: dict[object, object]) -> object:
-    """`found` in the type of `tree`, where that type can be made from a dict."""
-    kind = type(tree)
-    return found if kind is dict else cast(Callable[..., object], kind)(found)
+    """`found` in the type of `tree`."""
+    if type(tree) is dict:
+        return found
+    if isinstance(tree, defaultdict):
+        typed = cast("defaultdict[object, object]", tree)
+        return _made(typed, typed.default_factory, found)
+    return _made(tree, found)
 
 
 def _like_sequence(tree: object, found: list[object]) -> object:
-    kind = cast(Callable[..., object], type(tree))
-    return kind(*found) if hasattr(tree, "_fields") else kind(found)  # a named tuple has fields
+    return _made(tree, *found) if hasattr(tree, "_fields") else _made(tree, found)  # named tuples
+
+
+def _made(tree: object, *given: object) -> object:
+    """A container of the same type.
+
+    Raises:
+        ForkError: Its type is not made as a dict, a list or a tuple is.
+    """
+    try:
+        return cast(Callable[..., object], type(tree))(*given)
+    except TypeError as error:
+        raise ForkError(
+            f"expected a container that can be made as a dict, list or tuple is, got "
+            f"{type(tree).__name__}, which failed with: {error}; pass a plain dict, list or tuple"
+        ) from error

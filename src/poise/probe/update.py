@@ -162,7 +162,8 @@ def _sgd(group: Group, state: State, _: Tensor, __: Tensor) -> float:
 
 
 def _decayed(group: Group, parameter: Tensor, gradient: Tensor) -> Tensor:
-    """The gradient as the optimizer's second moment sees it: with coupled weight decay."""
+    """The gradient as the optimizer's second moment sees it: its sign, and coupled decay."""
+    gradient = -gradient if group.get("maximize", False) else gradient
     decay = float(group["weight_decay"])
     if not decay or group.get("decoupled_weight_decay", False):
         return gradient

@@ -1,5 +1,6 @@
 """Does a term's gradient follow its weight, or is the weight ignored on the way back?"""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -43,6 +44,7 @@ def weight_followed(
     *,
     factors: Sequence[float] = (2.0, 4.0),
     model: nn.Module | None = None,
+    scale: float = 1.0,
 ) -> Proportion:
     """Compares the gradient of f times a term with f times its gradient.
 
@@ -54,6 +56,8 @@ def weight_followed(
         places: Where to look: parameters or a graph edge.
         factors: What to multiply with; powers of two are exact in every float type.
         model: Its buffers are restored where a checkpoint runs its forward pass again.
+        scale: Multiplies both sides, so that float16 gradients do not vanish; a power of two. It
+            is lowered where a gradient overflows.
 
     Raises:
         GraphError: A term is not a scalar, or the graph was already freed.
@@ -66,7 +70,7 @@ def weight_followed(
     check_terms(terms)
     with guard(model):
         found = {
-            name: _largest(name, term, places, factors)
+            name: _largest(name, term, places, factors, scale)
             for name, term in terms.items()
             if term.requires_grad and places
         }
@@ -78,12 +82,16 @@ def _largest(
     term: Tensor,
     places: Sequence[Tensor | GradientEdge],
     factors: Sequence[float],
+    scale: float,
 ) -> float | None:
     """The largest deviation of one term over the factors; None if it has no gradient."""
-    plain = passed(name, term, places)
+    plain = passed(name, term, places, scale)
     if all(one is None for one in plain):
         return None
-    return max(_deviation(plain, passed(name, term, places, one), one) for one in factors)
+    several = [_deviation(plain, passed(name, term, places, one * scale), one) for one in factors]
+    if scale > 1 and not all(map(math.isfinite, several)):
+        return _largest(name, term, places, factors, max(1.0, scale / 16))
+    return max(several)
 
 
 def _deviation(

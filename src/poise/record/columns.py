@@ -26,6 +26,7 @@ GROUPS = (
     "grad_norm",
     "grad_norm_used",
     "skipped",
+    "discarded",
     "log",
 )
 """Keys of a record that hold numbers."""

@@ -9,6 +9,7 @@ _KINDS = {
     "step": Kind.POSITION,
     "micro": Kind.POSITION,
     "skipped": Kind.POSITION,  # says where updates were thrown away; no value to judge
+    "discarded": Kind.POSITION,
     "wall_s": Kind.CLOCK,
     "total": Kind.TOTAL,
     "terms": Kind.TERM,
@@ -19,7 +20,17 @@ _KINDS = {
     "grad_norm_used": Kind.GRAD_NORM,
 }
 _COMMON = frozenset(
-    {"step", "wall_s", "total", "lr", "grad_norm", "grad_norm_used", "micro", "skipped"}
+    {
+        "step",
+        "wall_s",
+        "total",
+        "lr",
+        "grad_norm",
+        "grad_norm_used",
+        "micro",
+        "skipped",
+        "discarded",
+    }
 )
 _PREFIXES = ("term/", "weight/", "count/", "lr/", "log/")
 

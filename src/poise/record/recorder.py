@@ -100,6 +100,7 @@ class Recorder:
         log: Numbers | None = None,
         micro: int | None = None,
         skipped: int | None = None,
+        discarded: int | None = None,
         grad_norm_used: float | None = None,
     ) -> None:
         """Records one optimizer step of the training; what is None is not in the record.
@@ -115,6 +116,7 @@ class Recorder:
             log: Anything else, by name.
             micro: Micro-batches (forward and backward passes) done before this one, from 0.
             skipped: Updates that were thrown away after this one: 1 where mixed precision skips.
+            discarded: 1 where gradients were thrown away for any other reason.
             grad_norm_used: As `grad_norm`, but after clipping: what the optimizer was given.
 
         Raises:
@@ -122,7 +124,8 @@ class Recorder:
         """
         record: Record = {"kind": "step"}
         given = _given(total, terms, weights, counts, lr, grad_norm, log)
-        given |= {"micro": micro, "skipped": skipped, "grad_norm_used": grad_norm_used}
+        given |= {"micro": micro, "skipped": skipped, "discarded": discarded}
+        given |= {"grad_norm_used": grad_norm_used}
         self._measure(record, step, given)
 
     def eval(

@@ -25,7 +25,16 @@ MAX_STEP = 2**53
 Record: TypeAlias = dict[str, object]
 """One decoded line."""
 
-SCALARS = ("step", "wall_s", "total", "grad_norm", "grad_norm_used", "micro", "skipped")
+SCALARS = (
+    "step",
+    "wall_s",
+    "total",
+    "grad_norm",
+    "grad_norm_used",
+    "micro",
+    "skipped",
+    "discarded",
+)
 """Keys of `step` and `eval` records that hold one number."""
 MAPS = ("terms", "weights", "counts", "log")
 """Keys of `step` and `eval` records that hold numbers by name."""

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from poise.errors import ReductionError
-from poise.reduce.ranks import Group, across_ranks, global_count
+from poise.reduce.ranks import Group, across_ranks, faulty_ranks, global_count, sending_device
 from poise.reduce.reduced import Reduced, Reduction, combine, count_tensor
 
 
@@ -115,40 +115,74 @@ class GlobalMean:
             The mean over all micro-batches and ranks, without graph, to be logged.
 
         Raises:
-            ReductionError: The micro-batches do not add up to `total`; `parameters` are missing
-                where gradients must be corrected, or given where they must not; there was no
-                micro-batch.
+            ReductionError: On any rank, and then raised on all: the micro-batches do not add up to
+                `total` (whole counts exactly, weights to rounding); `parameters` are missing where
+                gradients must be corrected, or given where they must not; there was no micro-batch.
         """
-        if self._so_far is None:
-            raise ReductionError("GlobalMean: expected at least one micro-batch, got none")
-        if (self._total is None) != (parameters is not None):
-            raise ReductionError(
-                "GlobalMean: finish() needs the parameters exactly when total was not given: "
-                f"total={self._total!r}, parameters {'missing' if parameters is None else 'given'}"
-            )
-        self._check(self._so_far)
+        so_far = self._agreed(self._fault(parameters))
         self._finished = True
         if parameters is not None:
-            self._correct(parameters, cast(Tensor, self._so_far.count))
-        return across_ranks(self._so_far, group=self._group, averaged=self._averaged)
+            self._correct(parameters, cast(Tensor, so_far.count))
+        return across_ranks(so_far, group=self._group, averaged=self._averaged)
 
-    def _check(self, so_far: Reduced) -> None:
-        if self._total is None:
-            return
-        count = float(so_far.count)
-        if abs(count - float(self._total)) > 1e-5 * count:
-            raise ReductionError(
-                f"GlobalMean: expected micro-batches with a count of {float(self._total):g} in "
-                f"all, got {count:g}; one is missing or counted twice, or total was taken over "
-                "other masks"
+    def _agreed(self, fault: str | None) -> Reduced:
+        """What there is, if no rank has a fault: else all raise, and none waits for another."""
+        device = sending_device(self._group) if self._so_far is None else self._so_far.sum.device
+        if self._total is not None and self._divisor is None:
+            # A rank without a micro-batch: the others have agreed on the total in their first one.
+            self._divisor = self._whole(self._total, device)
+        ranks = faulty_ranks(fault is not None, group=self._group, device=device)
+        if fault is None and ranks:
+            fault = f"finish() failed on {ranks} other rank(s); see the error there"
+        if fault is not None or self._so_far is None:
+            raise ReductionError(f"GlobalMean: {fault}")
+        return self._so_far
+
+    def _fault(self, parameters: Iterable[Tensor] | None) -> str | None:
+        """What stands against finishing, on this rank."""
+        if self._so_far is None:
+            return "expected at least one micro-batch, got none"
+        if (self._total is None) != (parameters is not None):
+            return (
+                "finish() needs the parameters exactly when total was not given: "
+                f"total={self._total!r}, parameters {'missing' if parameters is None else 'given'}"
             )
+        if isinstance(parameters, Tensor):
+            return "finish() expected a list of parameters, got one tensor; pass [parameter]"
+        return (
+            None
+            if self._total is None
+            else _mismatch(self._total, cast(Tensor, self._so_far.count))
+        )
 
     def _correct(self, parameters: Iterable[Tensor], count: Tensor) -> None:
         whole = float(self._whole(count, count.device))
-        grads = [one.grad for one in parameters if one.grad is not None]
+        # Tied parameters are listed twice and have one gradient.
+        different = {id(one): one for one in parameters}.values()
+        grads = [one.grad for one in different if one.grad is not None]
         for grad in grads if whole else ():
             grad.mul_(self._guess / whole)
 
     def _whole(self, count: Tensor | float, device: torch.device) -> Tensor:
         own = count_tensor("GlobalMean", count, device)
         return global_count(own, group=self._group, averaged=self._averaged)
+
+
+def _mismatch(total: Tensor | float, count: Tensor) -> str | None:
+    """How far the micro-batches are from the total, if they are.
+
+    Whole counts are compared exactly, to what the total can hold if it is a float32 tensor. Sums of
+    fractional weights are rounded in an order of their own.
+    """
+    expected, got = float(total), float(count)
+    if count.is_floating_point():
+        room = 1e-5
+    else:
+        held = isinstance(total, Tensor) and total.is_floating_point()
+        room = torch.finfo(cast(Tensor, total).dtype).eps if held else 0.0
+    if abs(got - expected) <= room * max(got, expected):
+        return None
+    return (
+        f"expected micro-batches with a count of {expected:.10g} in all, got {got:.10g}; one is "
+        "missing or counted twice, or total was taken over other masks"
+    )

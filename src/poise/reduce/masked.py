@@ -30,7 +30,7 @@ def masked_sum(values: Tensor, mask: Tensor | None = None) -> Reduced:
         >>> part.value, part.count
         (tensor(6.), tensor(2))
     """
-    return _reduce("masked_sum", values, mask, values.ndim, Reduction.SUM)
+    return _reduce("masked_sum", values, mask, None, Reduction.SUM)
 
 
 def masked_mean(values: Tensor, mask: Tensor | None = None) -> Reduced:
@@ -53,7 +53,7 @@ def masked_mean(values: Tensor, mask: Tensor | None = None) -> Reduced:
         >>> masked_mean(torch.tensor([2.0, 4.0]), torch.tensor([False, False])).value
         tensor(0.)
     """
-    return _reduce("masked_mean", values, mask, values.ndim, Reduction.ELEMENT)
+    return _reduce("masked_mean", values, mask, None, Reduction.ELEMENT)
 
 
 def per_token(values: Tensor, mask: Tensor | None = None) -> Reduced:
@@ -78,7 +78,7 @@ def per_token(values: Tensor, mask: Tensor | None = None) -> Reduced:
         >>> per_token(divergence, torch.tensor([[True, True, True], [True, False, False]])).value
         tensor(10.)
     """
-    return _reduce("per_token", values, mask, 2 if mask is None else mask.ndim, Reduction.TOKEN)
+    return _reduce("per_token", values, mask, _token_dims(mask), Reduction.TOKEN)
 
 
 def per_sample(values: Tensor, mask: Tensor | None = None) -> Reduced:
@@ -165,16 +165,22 @@ def per_feature(values: Tensor, mask: Tensor | None = None) -> Reduced:
     return Reduced(sum=sums, count=mask.sum(), reduction=Reduction.TOKEN)
 
 
+def _token_dims(mask: Tensor | None) -> int:
+    """1 for packed tokens, else 2; a mask of any other rank is not one over tokens."""
+    return 1 if isinstance(mask, Tensor) and mask.ndim == 1 else 2
+
+
 def _reduce(
-    who: str, values: Tensor, mask: Tensor | None, dims: int, reduction: Reduction
+    who: str, values: Tensor, mask: Tensor | None, dims: int | None, reduction: Reduction
 ) -> Reduced:
     kept, mask = _kept(who, values, mask, dims)
     return Reduced(sum=kept.sum(dtype=_wide(values)), count=mask.sum(), reduction=reduction)
 
 
-def _kept(who: str, values: Tensor, mask: Tensor | None, dims: int) -> tuple[Tensor, Tensor]:
-    """The values with 0 for what is masked out, and the mask over the first `dims` dimensions."""
+def _kept(who: str, values: Tensor, mask: Tensor | None, dims: int | None) -> tuple[Tensor, Tensor]:
+    """The values with 0 for what is masked out, and the mask over the first `dims` (None: all)."""
     floating(f"{who}: values", values)
+    dims = values.ndim if dims is None else dims
     if values.ndim < dims:
         raise ReductionError(
             f"{who}: expected values of at least {dims} dimensions, got shape {list(values.shape)}"
@@ -182,11 +188,7 @@ def _kept(who: str, values: Tensor, mask: Tensor | None, dims: int) -> tuple[Ten
     shape = values.shape[:dims]
     if mask is None:
         return values, torch.ones(shape, dtype=torch.bool, device=values.device)
-    if mask.dtype != torch.bool:
-        raise ReductionError(
-            f"{who}: expected a bool mask, got {mask.dtype}; pass mask.bool() (for weights, "
-            "multiply the values and build Reduced(sum=..., count=weights.sum()))"
-        )
+    _check_kind(who, mask)
     if mask.shape != shape:
         raise ReductionError(
             f"{who}: expected a mask of shape {list(shape)}, got {list(mask.shape)} for values of "
@@ -196,6 +198,19 @@ def _kept(who: str, values: Tensor, mask: Tensor | None, dims: int) -> tuple[Ten
     # A product with the mask would keep NaN and infinity: 0 * NaN is NaN.
     zero = torch.zeros((), dtype=values.dtype, device=values.device)
     return torch.where(over, values, zero), mask
+
+
+def _check_kind(who: str, mask: Tensor) -> None:
+    if not isinstance(mask, Tensor):  # pyright: ignore[reportUnnecessaryIsInstance] -- users' input
+        raise ReductionError(
+            f"{who}: expected a bool mask as a tensor, got {type(mask).__name__}; pass "
+            "torch.as_tensor(mask)"
+        )
+    if mask.dtype != torch.bool:
+        raise ReductionError(
+            f"{who}: expected a bool mask, got {mask.dtype}; pass mask.bool() (for weights, "
+            "multiply the values and build Reduced(sum=..., count=weights.sum()))"
+        )
 
 
 def _wide(values: Tensor) -> torch.dtype:

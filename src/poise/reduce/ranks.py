@@ -87,6 +87,38 @@ def global_count(
     return whole / ranks if averaged else whole
 
 
+def sending_device(group: Group = None) -> torch.device:
+    """Where a number is put that is to be sent, if nothing else says so: NCCL needs a GPU.
+
+    Example:
+        >>> sending_device()
+        device(type='cpu')
+    """
+    needs = _ranks(group) > 1 and "nccl" in str(dist.get_backend(group))
+    return torch.device("cuda" if needs else "cpu")
+
+
+def faulty_ranks(faulty: bool, *, group: Group = None, device: torch.device | None = None) -> int:
+    """On how many ranks something is wrong, so that all can stop instead of waiting for one.
+
+    Every rank of the group must call it. It waits for the accelerator once if there are several.
+
+    Args:
+        faulty: This rank's own state.
+        group: The process group; None: the default one.
+        device: Where the number is put for sending; None: `sending_device`.
+
+    Example:
+        >>> faulty_ranks(True), faulty_ranks(False)
+        (1, 0)
+    """
+    if _ranks(group) == 1:
+        return int(faulty)
+    found = torch.full((), int(faulty), device=device or sending_device(group))
+    _add_up(found, group)
+    return int(found)
+
+
 def _add_up(values: Tensor, group: Group) -> None:
     dist.all_reduce(values, group=group)  # pyright: ignore[reportUnknownMemberType] -- untyped in torch
 

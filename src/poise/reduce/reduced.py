@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from numbers import Integral, Real
-from typing import cast, final
+from typing import TYPE_CHECKING, NoReturn, cast, final
 
 import torch
 from torch import Tensor
@@ -89,6 +89,22 @@ class Reduced:
         """The same without its graph."""
         return Reduced(sum=self.sum.detach(), count=self.count, reduction=self.reduction)
 
+    if not TYPE_CHECKING:  # a type checker that sees it would let every attribute pass
+
+        def __getattr__(self, name: str) -> NoReturn:
+            hint = f"; take .value.{name}" if hasattr(Tensor, name) else ""
+            raise AttributeError(f"a Reduced has no attribute {name!r}{hint}")
+
+    def _no_number(self, _: object) -> NoReturn:
+        """Refuses arithmetic: whether sums, counts or values are meant is the user's to say."""
+        raise ReductionError(
+            "Reduced: expected a tensor in this arithmetic, got a sum with its count; take .value "
+            "(to put parts of one mean together: poise.reduce.combine)"
+        )
+
+    __add__ = __radd__ = __sub__ = __rsub__ = _no_number
+    __mul__ = __rmul__ = __truediv__ = __rtruediv__ = _no_number
+
 
 def combine(parts: Iterable[Reduced]) -> Reduced:
     """Several micro-batches as one: sums and counts are added, so the mean is exact.
@@ -130,7 +146,9 @@ def floating(who: str, values: Tensor) -> None:
         ReductionError: Not a real floating tensor.
     """
     if not isinstance(values, Tensor):  # pyright: ignore[reportUnnecessaryIsInstance] -- users' input
-        raise ReductionError(f"{who}: expected a tensor, got {type(values).__name__}")
+        raise ReductionError(
+            f"{who}: expected a tensor, got {type(values).__name__}; pass torch.as_tensor(...)"
+        )
     if not values.is_floating_point():
         raise ReductionError(f"{who}: expected real floating numbers, got {values.dtype}")
 

@@ -1,21 +1,20 @@
 """What the charts of the HTML report draw: plain data, decimated, on shared axes."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from poise.doctor.diagnosis import Diagnosis
-from poise.report import plain, scales
-from poise.report.decimate import decimate, gaps
+from poise.report import plain
+from poise.report.charts_measured import gradient_panels, measured_panels
+from poise.report.measured import ordered
 from poise.report.order import grouped
-from poise.report.shares import logged_weight, value_shares, weighted
+from poise.report.shares import constant_weight, logged_weight, value_shares, weighted
+from poise.report.subject import subject
 from poise.report.timeline import Timeline, timeline
-from poise.run import Composition, Floats, Kind, Run, Series, Table
-
-Json: TypeAlias = dict[str, Any]
+from poise.report.traces import Json, Sheet, line, panel, points, stack
+from poise.run import Kind, Run, Series, Table
 
 POINTS = 120_000
 """Points in one report, over all series; some 25 bytes each."""
@@ -25,15 +24,12 @@ SERIES_MOST = 1200
 """Series drawn in one report; terms come before statistics."""
 BINS = 400
 """Stretches of the value-share chart."""
-SHARE_TERMS = 11
-"""Terms with a colour of their own in the value-share chart; the others are summed."""
+NORM, USED = "grad_norm", "grad_norm_used"
+"""Gradient norm before and after clipping, as poise records them."""
 MARKS = 200
 """Restarts and events drawn."""
 SAME = 1.5
 """Two tables with different words for their steps share an axis if they end this close."""
-GAPS = 200
-"""Non-finite stretches of one series."""
-
 LINES = (
     ("terms", "Terms", (Kind.TOTAL, Kind.TERM)),
     ("rate", "Learning rate", (Kind.LEARNING_RATE,)),
@@ -42,17 +38,6 @@ LINES = (
 )
 FURTHER = (Kind.STATISTIC, Kind.LOSS_SCALE, Kind.COUNT)
 """Kinds that get one small chart a name, in a section that starts collapsed."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Sheet:
-    """One table as it is drawn: its positions and how many points a series may have."""
-
-    table: Table
-    positions: NDArray[np.int64]
-    budget: int
-    composition: Composition | None
-    solid: bool
 
 
 def chart_data(diagnosis: Diagnosis) -> Json:
@@ -71,7 +56,7 @@ def chart_data(diagnosis: Diagnosis) -> Json:
         base = timeline(tables[0])
         axes.append(_axis(tables[0], base))
         sheets = [
-            _Sheet(
+            Sheet(
                 table=one,
                 positions=base.positions(one),
                 budget=budget,
@@ -80,8 +65,8 @@ def chart_data(diagnosis: Diagnosis) -> Json:
             )
             for one in tables
         ]
-        panels += _panels(sheets, index)
-        small += _small(sheets, index)
+        panels += _panels(run, sheets, index)
+        small += _small(run, sheets, index)
     kept = max(SERIES_MOST - sum(len(one["series"]) for one in panels), 0)
     found = timeline(run.train) if run.tables and len(run.train) else None
     return {
@@ -141,139 +126,103 @@ def _axis(table: Table, base: Timeline) -> Json:
     }
 
 
-def _panels(sheets: list[_Sheet], axis: int) -> Iterator[Json]:
-    for panel, title, kinds in LINES:
-        series = list(_lines(sheets, kinds))
-        if not series or (panel == "weights" and not _varied(series)):
+def _panels(run: Run, sheets: list[Sheet], axis: int) -> Iterator[Json]:
+    """Terms and shares first, then what probes measured, then what the optimizer did."""
+    for kind, title, kinds in LINES:
+        series = list(_lines(run, sheets, kinds))
+        if kind == "rate":
+            yield from measured_panels(run, sheets, axis)
+        if not series or (kind == "weights" and not _varied(series)):
             continue
-        yield _panel(f"{panel}-{axis}", title, axis, series[:SERIES_MOST])
-        if panel == "terms" and (shares := _share_panel(sheets[0], axis)):
-            yield shares
+        note = _merged(series) if kind == "gradient" else ""
+        found = panel(f"{kind}-{axis}", title, axis, series[:SERIES_MOST])
+        yield (found | {"note": note}) if note else found
+        if kind == "terms":
+            if shares := _share_panel(sheets[0], axis):
+                yield shares
+            yield from gradient_panels(run, sheets, axis)
+
+
+def _merged(series: list[Json]) -> str:
+    """Draws the norm that the optimizer used once if it is the norm itself, else dashed.
+
+    Two lines at the same place would look like one that is missing.
+    """
+    for one in [one for one in series if one["name"] == USED]:
+        whole = (two for two in series if two["name"] == NORM and two["split"] == one["split"])
+        before = next(whole, None)
+        if before is not None and _same(before, one):
+            series.remove(one)
+            return f"{USED} equals {NORM} at every record: nothing was clipped. Drawn once."
+        one["dash"] = True
+    return ""
+
+
+def _same(one: Json, other: Json) -> bool:
+    a, b = (np.array(each["y"], dtype=np.float64) for each in (one, other))
+    return one["x"] == other["x"] and np.allclose(a, b, rtol=1e-5, atol=0.0, equal_nan=True)
 
 
 def _varied(series: list[Json]) -> bool:
     return any(len(set(one["y"])) > 1 for one in series)
 
 
-def _panel(panel: str, title: str, axis: int, series: list[Json]) -> Json:
-    values = [value for one in series for value in one["y"] if value is not None]
-    choice = scales.choose(np.asarray(values, dtype=np.float64))
-    return {
-        "id": panel,
-        "title": title,
-        "axis": axis,
-        "kind": "lines",
-        "scale": choice.scale.value,
-        "threshold": choice.threshold,
-        "series": series,
-    }
+def _lines(run: Run, sheets: list[Sheet], kinds: Iterable[Kind]) -> Iterator[Json]:
+    """Every series of the kinds once per split, from the finest table that has it.
 
-
-def _lines(sheets: list[_Sheet], kinds: Iterable[Kind]) -> Iterator[Json]:
-    """Every series of the kinds once per split, from the finest table that has it."""
+    Terms, and weights and counts of terms, come as the record declares the terms.
+    """
+    order = {name: at for at, name in enumerate(ordered(run))}
     seen: set[tuple[str, str]] = set()
     for sheet in sheets:
-        for one in sheet.table.of_kind(*kinds):
+        members = sheet.table.of_kind(*kinds)
+        for one in sorted(members, key=lambda one: order.get(one.of or one.name, -1)):
             key = (sheet.table.split, one.name)
             if len(one) and key not in seen:
                 seen.add(key)
                 yield _line(sheet, one)
 
 
-def _line(sheet: _Sheet, one: Series) -> Json:
-    x = sheet.positions[one.rows]
-    found: Json = {
-        "name": plain.name(one.name, 120),
-        "split": plain.name(sheet.table.split, 20),
-        "solid": sheet.solid,
-        "total": one.kind is Kind.TOTAL,
-        "count": len(one),
-        **_points(x, one.values, sheet.budget),
-    }
+def _line(sheet: Sheet, one: Series) -> Json:
+    # A weight is named and coloured as its term.
+    named = one.kind is Kind.WEIGHT and one.name == f"weight/{one.of}"
+    found = line(sheet, one, one.of if named else None) | {"total": one.kind is Kind.TOTAL}
     if one.kind is Kind.TERM:
-        found |= _weight(sheet, one, x)
+        found |= _weight(sheet, one, sheet.positions[one.rows])
     return found
 
 
-def _weight(sheet: _Sheet, one: Series, x: NDArray[np.int64]) -> Json:
+def _weight(sheet: Sheet, one: Series, x: NDArray[np.int64]) -> Json:
     """The constant weight of a term, or its weighted points where the weight is logged."""
     terms = sheet.composition.terms if sheet.composition else ()
-    weight = next((term.weight for term in terms if term.name == one.name), None)
+    known = (constant_weight(sheet.table, term) for term in terms if term.name == one.name)
+    weight = next(known, None)
     if weight is not None:
         return {"weight": weight if np.isfinite(weight) else None}
     if logged_weight(sheet.table, one.name) is None:
         return {}
-    points = _points(x, weighted(sheet.table, one, None), sheet.budget // 2)
-    return {"wx": points["x"], "wy": points["y"]}
+    drawn = points(x, weighted(sheet.table, one, None), sheet.budget // 2)
+    return {"wx": drawn["x"], "wy": drawn["y"]}
 
 
-def _points(x: NDArray[np.int64], values: Floats, budget: int) -> Json:
-    """Positions and values for a line, `None` where it breaks, and what was not finite."""
-    order = None if len(x) < 2 or (x[1:] >= x[:-1]).all() else np.argsort(x, kind="stable")
-    if order is not None:
-        x, values = x[order], values[order]
-    steps, kept = decimate(x, values, budget)
-    return {
-        "x": steps.tolist(),
-        "y": [_short(one) for one in kept.tolist()],
-        "bad": [
-            [one.first, one.last, one.nan, one.high, one.low]
-            for one in gaps(x, values, min(GAPS, budget))
-        ],
-    }
-
-
-def _short(value: float) -> float | None:
-    """Seven significant digits; None where a line has to break."""
-    return float(f"{value:.7g}") if abs(value) < float("inf") else None
-
-
-def _share_panel(sheet: _Sheet, axis: int) -> Json | None:
+def _share_panel(sheet: Sheet, axis: int) -> Json | None:
     """Value shares of the largest terms over time, the others in one; None with one record."""
     shares = value_shares(sheet.table, sheet.composition, BINS)
     if shares is None or len(shares.rows) < 2 or not np.isfinite(shares.values).any():
         return None
-    means = np.nanmean(shares.values[~np.isnan(shares.values).all(axis=1)], axis=0)
-    order: list[int] = np.argsort(-means, kind="stable").tolist()
-    shown = order[:SHARE_TERMS] if len(order) > SHARE_TERMS + 1 else order
-    columns = [(plain.name(shares.names[one], 120), shares.values[:, one], False) for one in shown]
-    if len(shown) < len(order):
-        rest = shares.values[:, order[len(shown) :]].sum(axis=1)
-        columns.append((f"{len(order) - len(shown)} other terms", rest, True))
-    x = sheet.positions[shares.rows].tolist()
-    split = plain.name(sheet.table.split, 20)
+    layers = list(zip(shares.names, shares.values.T, strict=True))
     known = "weighted" if shares.weighted else "raw: unknown weights count as 1"
-    return {
-        "id": f"shares-{axis}",
-        "title": "Value shares",
-        "note": f"{known}. Who owns the loss value, not the gradient.",
-        "axis": axis,
-        "kind": "stack",
-        "scale": "linear",
-        "threshold": 1.0,
-        "series": [
-            {
-                "name": name,
-                "rest": rest,
-                "split": split,
-                "solid": True,
-                "total": False,
-                "x": x,
-                "y": [None if np.isnan(one) else round(one, 5) for one in values.tolist()],
-                "bad": [],
-            }
-            for name, values, rest in columns
-        ],
-    }
+    found = stack(f"shares-{axis}", "Value shares", axis, sheet, shares.rows, layers)
+    return found | {"note": f"{known}. Who owns the loss value, not the gradient."}
 
 
-def _small(sheets: list[_Sheet], axis: int) -> Iterator[Json]:
+def _small(run: Run, sheets: list[Sheet], axis: int) -> Iterator[Json]:
     """One small chart for every further name, its splits together."""
     by_name: dict[str, list[Json]] = {}
-    for line in _lines(sheets, FURTHER):
-        by_name.setdefault(str(line["name"]), []).append(line)
+    for one in _lines(run, sheets, FURTHER):
+        by_name.setdefault(str(one["name"]), []).append(one)
     for index, (name, series) in enumerate(by_name.items()):
-        yield _panel(f"small-{axis}-{index}", name, axis, series)
+        yield panel(f"small-{axis}-{index}", name, axis, series)
 
 
 def _findings(diagnosis: Diagnosis, base: Timeline) -> list[Json]:
@@ -288,7 +237,7 @@ def _findings(diagnosis: Diagnosis, base: Timeline) -> list[Json]:
                     "number": number,
                     "severity": one.severity.value,
                     "label": f"{one.severity.value}: {one.fault.value} "
-                    f"{plain.listed(one.terms, most=2)}".strip(),
+                    f"{subject(one, diagnosis.run, most=2)}".strip(),
                     "terms": [plain.name(term, 120) for term in one.terms],
                     "spans": base.spans(one.steps),
                 }

@@ -12,11 +12,14 @@ from markupsafe import Markup
 from poise import __version__
 from poise.doctor.diagnosis import Diagnosis
 from poise.doctor.finding import Finding, Severity
-from poise.report import plain
+from poise.report import measured_rows, plain
 from poise.report.charts import chart_data
+from poise.report.measured import measured
 from poise.report.order import grouped
 from poise.report.reading import reading
+from poise.report.subject import is_column, where
 from poise.report.terminal import lacking
+from poise.run import Run
 
 ASSETS = Path(__file__).parent / "assets"
 EVIDENCE = 3
@@ -34,9 +37,9 @@ def render_html(diagnosis: Diagnosis) -> str:
     groups = [
         {
             "number": str(index),
-            "cause": _finding(group.cause, str(index)),
+            "cause": _finding(group.cause, str(index), diagnosis.run),
             "symptoms": [
-                _finding(one, f"{index}.{inner}")
+                _finding(one, f"{index}.{inner}", diagnosis.run)
                 for inner, one in enumerate(group.symptoms, start=1)
             ],
         }
@@ -50,6 +53,7 @@ def render_html(diagnosis: Diagnosis) -> str:
         licence=Markup(_asset("uPlot.LICENSE")),
         data=Markup(embedded(chart_data(diagnosis))),
         read=reading(diagnosis.run),
+        measured=_measured(diagnosis.run),
         title=plain.name(diagnosis.run.path.name, 60),
         file=plain.name(diagnosis.run.path.name, 120),
         folder=plain.plain(str(diagnosis.run.path.parent)).removeprefix("."),
@@ -62,6 +66,7 @@ def render_html(diagnosis: Diagnosis) -> str:
         groups=groups,
         passed=diagnosis.passed,
         lacking=lacking(diagnosis.not_checked),
+        unchecked=len(diagnosis.not_checked),
     )
 
 
@@ -91,20 +96,52 @@ def _hashes(texts: list[str]) -> str:
     return " ".join(f"'sha256-{base64.b64encode(one).decode()}'" for one in digests)
 
 
-def _finding(one: Finding, number: str) -> dict[str, object]:
+def _measured(run: Run) -> dict[str, object] | None:
+    """Tables of what probes measured; None for a run without probes."""
+    found = measured(run)
+    if found is None:
+        return None
+    tables: list[dict[str, object]] = []
+    for index, place in enumerate(found.places):
+        further = index > 0
+        shown = (
+            measured_rows.place_columns(place)
+            if further
+            else measured_rows.columns(found, full=True)
+        )
+        terms = [one for one in found.terms if one in place.gradient or not further]
+        tables.append(
+            {
+                "title": measured_rows.title(place),
+                "rows": measured_rows.rows(terms, shown),
+                "moves": [": ".join(one) for one in measured_rows.moves(shown, terms)],
+                "cosine": bool(place.cosine),
+                "further": further,
+            }
+        )
+    return {
+        "tables": tables,
+        "motion": measured_rows.motion(found),
+        "costs": measured_rows.costs(found),
+    }
+
+
+def _finding(one: Finding, number: str, run: Run) -> dict[str, object]:
     return {
         "number": number,
         "severity": one.severity.value,
         "fault": one.fault.value,
         "rule": one.rule,
+        "columns": is_column(one, run),
         "terms": [plain.name(term) for term in one.terms[:6]],
         "more_terms": max(len(one.terms) - 6, 0),
-        "steps": plain.span(one.steps),
+        "steps": where(one, run),
         "summary": plain.prose(one.summary, one),
         "evidence": [plain.prose(fact.text, one) for fact in one.evidence[:EVIDENCE]],
         "further": [plain.prose(fact.text, one) for fact in one.evidence[EVIDENCE:]],
         "cause": plain.prose(one.cause, one),
         "action": plain.prose(one.action, one),
+        "verify_is_code": plain.is_code(one.verify),
         "verify": "\n".join(plain.lines(one.verify)),
     }
 

@@ -2,11 +2,13 @@
 
 import json
 import math
+from collections.abc import Mapping
 from typing import TypeAlias, cast
 
 from poise.doctor.diagnosis import Diagnosis
 from poise.doctor.finding import Evidence, Finding
 from poise.report import plain
+from poise.report.measured import Measured, Place, Trend, measured, ordered
 from poise.run import Composition, Run, Series, Table
 
 Json: TypeAlias = dict[str, object]
@@ -17,6 +19,7 @@ def diagnosis_to_json(diagnosis: Diagnosis) -> Json:
     found: Json = {
         "schema": "poise.diagnosis/1",
         "run": _run(diagnosis.run),
+        "measured": _measured(diagnosis.run),
         "findings": [_finding(one) for one in diagnosis.findings],
         "not_checked": [
             {"rule": one.rule, "needs": list(one.needs)} for one in diagnosis.not_checked
@@ -31,6 +34,7 @@ def run_to_json(run: Run) -> Json:
     found: Json = {
         "schema": "poise.read/1",
         "run": _run(run),
+        "measured": _measured(run),
         "tables": [_table(one) for one in run.tables],
         "compositions": [_composition(one) for one in run.compositions],
         "events": [{"name": one.name, "step": one.step, "text": one.text} for one in run.events],
@@ -81,7 +85,7 @@ def _run(run: Run) -> Json:
     records: dict[str, int] = {}
     for table in run.tables:
         records[table.split] = records.get(table.split, 0) + len(table)
-    names = dict.fromkeys((*run.terms, *weights))
+    names = dict.fromkeys((*ordered(run), *weights))
     return {
         "path": str(run.path),
         "format": run.format,
@@ -97,6 +101,60 @@ def _run(run: Run) -> Json:
             for name in names
         ],
         "splits": records,
+    }
+
+
+def _measured(run: Run) -> Json | None:
+    found = measured(run)
+    if found is None:
+        return None
+    return {
+        "terms": [_measured_term(found, name) for name in found.terms],
+        "places": [_place(found, one) for one in found.places],
+        "motion": [{"module": name, **_trend(one)} for name, one in found.motion.items()],
+    }
+
+
+def _measured_term(found: Measured, name: str) -> Json:
+    return {
+        "name": name,
+        "weight": _known(found.weight, name),
+        "value": _known(found.value, name),
+        "value_share": _known(found.share, name),
+        "response": _known(found.response, name),
+    }
+
+
+def _place(found: Measured, one: Place) -> Json:
+    return {
+        "where": one.where,
+        "probes": one.probes,
+        "steps": list(one.steps),
+        "seconds": _trend(one.seconds) if one.seconds else None,
+        "terms": [
+            {
+                "name": name,
+                "gradient_share": _known(one.gradient, name),
+                "direction_share": _known(one.direction, name),
+                "update_share": _known(one.update, name),
+                "cosine_to_rest": _known(one.cosine, name),
+            }
+            for name in found.terms
+            if name in one.gradient
+        ],
+    }
+
+
+def _known(trends: Mapping[str, Trend], name: str) -> Json | None:
+    return _trend(trends[name]) if name in trends else None
+
+
+def _trend(one: Trend) -> Json:
+    return {
+        "median": finite(one.median),
+        "first": finite(one.first),
+        "last": finite(one.last),
+        "count": one.count,
     }
 
 

@@ -1,6 +1,9 @@
 """Text from logs made safe and short to show: nothing in a name is ever interpreted."""
 
+import ast
 import math
+import textwrap
+import warnings
 
 import numpy as np
 from rich.cells import cell_len
@@ -9,6 +12,8 @@ from poise.doctor.finding import Finding
 
 NAME_CELLS = 40
 """Longest name shown in running text, in terminal cells."""
+COMMANDS = frozenset({"poise", "python", "tail", "grep", "pip", "nvidia-smi"})
+"""First words of what is typed into a shell."""
 WORD_CELLS = 80
 """Longest word shown in prose; only hostile text has longer ones."""
 
@@ -71,6 +76,29 @@ def lines(text: str) -> list[str]:
     return [plain(one.expandtabs(4).rstrip()) for one in text.strip("\n").split("\n")]
 
 
+def is_code(text: str) -> bool:
+    """Whether a text says what to run: Python, a command, or several lines; the rest is prose.
+
+    Example:
+        >>> is_code("print(lr)  # at step 3"), is_code("tail -n 20 LOG"), is_code("Train it alone.")
+        (True, True, False)
+    """
+    words = text.split(maxsplit=1)
+    if "\n" in text.strip() or (words and words[0] in COMMANDS):
+        return True
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # odd escapes in names of terms are not ours to judge
+            found = ast.parse(textwrap.dedent(text))
+    except (SyntaxError, ValueError, MemoryError, RecursionError):
+        return False
+    return not all(_is_word(one) for one in found.body)
+
+
+def _is_word(one: ast.stmt) -> bool:
+    return isinstance(one, ast.Expr) and isinstance(one.value, (ast.Name, ast.Constant))
+
+
 def number(value: float | None) -> str:
     """A logged number in at most four significant digits.
 
@@ -85,6 +113,39 @@ def number(value: float | None) -> str:
     if math.isinf(value):
         return "Infinity" if value > 0 else "-Infinity"
     return f"{value:.4g}"
+
+
+def brief(value: float) -> str:
+    """A number in at most three significant digits, its exponent without padding.
+
+    Example:
+        >>> brief(0.123456), brief(1909.0), brief(2.5e-7)
+        ('0.123', '1.91e3', '2.5e-7')
+    """
+    return _unpadded(f"{value:.3g}") if math.isfinite(value) else number(value)
+
+
+def percent(share: float) -> str:
+    """A share in two significant digits, which never rounds to nothing or to all.
+
+    Example:
+        >>> percent(0.123), percent(0.0537), percent(3.2e-7), percent(-0.004)
+        ('12%', '5.4%', '3.2e-5%', '-0.4%')
+        >>> percent(0.9964), percent(0.99999), percent(0.0), percent(1.4)
+        ('99.6%', '>99.9%', '0%', '140%')
+    """
+    if not math.isfinite(share):
+        return number(share)
+    size = 100.0 * share
+    if 99.5 <= abs(size) < 100.0:
+        sign = "-" if size < 0 else ""
+        return f"{size:.1f}%" if abs(size) < 99.95 else f"{sign}>99.9%"
+    return f"{size:.0f}%" if abs(size) >= 9.95 else f"{_unpadded(f'{size:.2g}')}%"
+
+
+def _unpadded(text: str) -> str:
+    head, mark, power = text.partition("e")
+    return f"{head}e{int(power)}" if mark else text
 
 
 def span(steps: tuple[int, int], word: str = "step") -> str:

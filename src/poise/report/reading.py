@@ -7,7 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from poise.report import plain
-from poise.report.shares import value_shares
+from poise.report.measured import PROBE, Trend, ordered, share_trends
+from poise.report.measured_rows import share_moves
+from poise.report.shares import logged_weight
 from poise.run import Composition, Kind, Run, Series, Table
 
 EVENTS = 3
@@ -41,7 +43,7 @@ class Reading:
         tables: Cells, a heading first.
         totals: Per total its equation and what is to be said about it.
         terms: Per table with terms.
-        others: Kind and names of all other series.
+        others: Kind and names of all other series; those of probes are the measurements' own.
         events: Kind with its number, the first texts, how many more.
         remarks: What the reader has to say.
     """
@@ -62,7 +64,7 @@ def reading(run: Run) -> Reading:
         path=plain.plain(str(run.path)),
         facts=facts(run),
         tables=tuple(_tables(run)),
-        totals=tuple(_total(one) for one in run.compositions),
+        totals=tuple(_total(one, ordered(run)) for one in run.compositions),
         terms=tuple(found for one in run.tables if (found := _terms(run, one))),
         others=tuple(_others(run)),
         events=tuple(_events(run)),
@@ -79,7 +81,10 @@ def facts(run: Run) -> tuple[str, ...]:
         word = plain.name(run.train.step_name, 16)
         found.append(plain.span((int(steps.min()), int(steps.max())), word))
     found += [f"splits {plain.listed(splits)}"] if len(splits) > 1 else []
-    found.append(plain.count(len(run.terms), "term"))
+    terms = plain.count(len(run.terms), "term")
+    if run.composition is not None and run.composition.total == "total":
+        return (*found, f"{terms} and total")
+    found.append(terms)
     if run.composition is not None:
         found.append(f"total {plain.name(run.composition.total)}")
     return tuple(found)
@@ -100,9 +105,13 @@ def _tables(run: Run) -> Iterator[Row]:
         )
 
 
-def _total(one: Composition) -> tuple[str, tuple[str, ...]]:
+def _total(one: Composition, order: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
     """The equation of a total, and what is to be said about it."""
-    inside = [term for term in one.terms if term.weight != 0.0]
+    place = {name: at for at, name in enumerate(order)}
+    inside = sorted(
+        (term for term in one.terms if term.weight != 0.0),
+        key=lambda term: place.get(term.name, len(place)),
+    )
     parts = [
         plain.name(term.name)
         if term.weight == 1.0
@@ -131,7 +140,9 @@ def _residual(one: Composition) -> str:
 
 
 def _terms(run: Run, table: Table) -> Terms | None:
-    shown = [*table.of_kind(Kind.TOTAL), *table.of_kind(Kind.TERM)]
+    place = {name: at for at, name in enumerate(ordered(run))}
+    terms = sorted(table.of_kind(Kind.TERM), key=lambda one: place[one.name])
+    shown = [*table.of_kind(Kind.TOTAL), *terms]
     if not shown:
         return None
     shares, footnote = _shares(run, table)
@@ -142,7 +153,8 @@ def _terms(run: Run, table: Table) -> Terms | None:
     for one in shown:
         more = [shares.get(one.name, "")] if shares else []
         more += [f"{plain.nonfinite(one.values):,}"] if broken else []
-        weight = "total" if one.kind is Kind.TOTAL else weights.get(one.name, "")
+        summed = "" if one.name == "total" else "total"
+        weight = summed if one.kind is Kind.TOTAL else weights.get(one.name, "")
         rows.append((plain.plain(one.name) or plain.name(""), weight, *_ends(one), *more))
     title = f"{plain.name(table.split)} by {plain.name(table.grain)}"
     return Terms(title=title, rows=tuple(rows), footnote=footnote)
@@ -167,45 +179,55 @@ def _ends(one: Series) -> tuple[str, str, str, str]:
 
 def _shares(run: Run, table: Table) -> tuple[dict[str, str], str]:
     """Share of every term over the whole table in words, and what it is a share of."""
-    found = value_shares(table, run.composition, 1)
-    if found is None:
+    found = share_trends(run, table)
+    if not found:
         return {}, ""
-    shares = {
-        name: "" if math.isnan(share) else _percent(share)
-        for name, share in zip(found.names, found.values[0].tolist(), strict=True)
-    }
-    known = "" if found.weighted else "; unknown weights count as 1"
-    return shares, f"share: of the weighted value, over all records{known}"
+    shares = {name: _share(one) for name, one in found.items()}
+    some = any(share_moves(one) for one in found.values())
+    moved = ", or of its first -> last quarter" if some else ""
+    members = [name for name in found if not _weight_known(run, table, name)]
+    known = "; unknown weights count as 1" if members else ""
+    return shares, f"share: of the weighted value, median over the run{moved}{known}"
 
 
-def _percent(share: float) -> str:
-    """A share that never rounds to nothing or to all.
+def _share(one: Trend) -> str:
+    if share_moves(one):
+        return f"{plain.percent(one.first)} -> {plain.percent(one.last)}"
+    return plain.percent(one.median)
 
-    Example:
-        >>> _percent(0.123), _percent(0.0001), _percent(0.9999), _percent(0.0)
-        ('12%', '<1%', '>99%', '0%')
-    """
-    if 0.0 < share < 0.01:
-        return "<1%"
-    return ">99%" if 0.99 < share < 1.0 else f"{share:.0%}"
+
+def _weight_known(run: Run, table: Table, name: str) -> bool:
+    terms = run.composition.terms if run.composition else ()
+    known = any(one.name == name and one.weight is not None for one in terms)
+    return known or logged_weight(table, name) is not None
 
 
 def _others(run: Run) -> Iterator[tuple[str, str]]:
-    groups: dict[Kind, list[str]] = {}
+    """All series but totals, terms and what probes measured; of a term by the term's name."""
+    groups: dict[Kind, dict[str, None]] = {}
     for table in run.tables:
         for one in table.series.values():
-            if one.kind not in (Kind.TERM, Kind.TOTAL):
-                groups.setdefault(one.kind, []).append(one.name)
+            if table.grain != PROBE and one.kind not in (Kind.TERM, Kind.TOTAL):
+                name = f"of {one.of}" if _prefixed(one) else one.name
+                groups.setdefault(one.kind, {})[name] = None
     for kind, names in groups.items():
-        yield kind.value.replace("_", " "), plain.listed(list(dict.fromkeys(names)), most=8)
+        words = [one.removeprefix("of ") if at else one for at, one in enumerate(names)]
+        yield kind.value.replace("_", " "), plain.listed(words, most=8)
+
+
+def _prefixed(one: Series) -> bool:
+    """Whether a name says no more than its kind and its term: `weight/kl`."""
+    return one.of is not None and one.name == f"{one.kind.value}/{one.of}"
 
 
 def _events(run: Run) -> Iterator[tuple[str, tuple[str, ...], int]]:
     groups: dict[str, list[str]] = {}
     for one in run.events:
-        where = "" if one.step is None else f"step {one.step:,}: "
+        where = [] if one.step is None else [f"step {one.step:,}"]
         text = plain.shorten(plain.plain(one.text), 160)
-        groups.setdefault(one.name, []).append(where + text)
+        # Words alone, or a step alone: nothing stands before or after a colon that leads nowhere.
+        said = ": ".join([*where, *([text] if text.strip() else [])])
+        groups.setdefault(one.name, []).append(said or "no text")
     for kind, texts in groups.items():
         head = f"{plain.count(len(texts), 'event')} {plain.name(kind)}"
         yield head, tuple(texts[:EVENTS]), max(len(texts) - EVENTS, 0)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from poise.run import Composition, Floats, Kind, Series, Table
+from poise.run import Composition, Floats, Kind, Series, Table, TermWeight
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,10 +33,20 @@ def members(
     if composition is None:
         return tuple((one, None) for one in table.of_kind(Kind.TERM))
     return tuple(
-        (table.series[one.name], one.weight)
+        (table.series[one.name], constant_weight(table, one))
         for one in composition.terms
-        if one.weight != 0.0 and one.name in table.series
+        if one.name in table.series and constant_weight(table, one) != 0.0
     )
+
+
+def constant_weight(table: Table, term: TermWeight) -> float | None:
+    """The weight of a term in the total; None where it is unknown or declared and then changed.
+
+    Of a declared weight that changes only the last value is in the composition; all are logged.
+    """
+    logged = logged_weight(table, term.name) if term.source == "declared" else None
+    changes = logged is not None and bool((logged.values != logged.values[0]).any())
+    return None if changes else term.weight
 
 
 def weighted(table: Table, series: Series, weight: float | None) -> Floats:

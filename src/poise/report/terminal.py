@@ -12,6 +12,8 @@ from poise.report import plain
 from poise.report.heading import header
 from poise.report.order import Group, grouped
 from poise.report.page import BOLD, DIM, Page
+from poise.report.subject import is_column, subject, where
+from poise.report.terminal_measured import print_measured
 from poise.report.terminal_rules import render_explanation as render_explanation
 from poise.report.terminal_rules import render_rules as render_rules
 from poise.report.terminal_run import render_run as render_run
@@ -44,6 +46,7 @@ def render(diagnosis: Diagnosis, console: Console) -> None:
     for group in grouped(diagnosis.findings):
         page.blank()
         _group(group, diagnosis.run, page)
+    print_measured(diagnosis.run, page, full=False)
     page.blank()
     _checked(diagnosis, page)
 
@@ -77,7 +80,8 @@ def _verdict(diagnosis: Diagnosis, page: Page) -> None:
 def _group(group: Group, run: Run, page: Page) -> None:
     _finding(group.cause, run, page)
     for index, one in enumerate(group.symptoms):
-        about = f" ({plain.listed(one.terms, most=2)})" if one.terms else ""
+        named = f" ({plain.listed(one.terms, most=2)})" if one.terms else ""
+        about = f" {subject(one, run, most=2)}" if is_column(one, run) else named
         page.line(
             ("explains: " if index == 0 else " " * 10, BOLD),
             (one.severity.value, COLOURS[one.severity]),
@@ -89,12 +93,11 @@ def _group(group: Group, run: Run, page: Page) -> None:
 
 
 def _finding(one: Finding, run: Run, page: Page) -> None:
-    where = plain.span(one.steps, plain.name(run.train.step_name, 16) if run.tables else "step")
-    about = f" in {plain.listed(one.terms, most=3)}" if one.terms else ""
+    about = f" {subject(one, run, most=3)}".rstrip()
     page.line(
         (one.severity.value, COLOURS[one.severity]),
         (f": {one.fault.value}{about}", BOLD),
-        f", {where} ",
+        f", {where(one, run)} ",
         (f"[{one.rule}]", DIM),
         hang=2,
     )
@@ -105,7 +108,10 @@ def _finding(one: Finding, run: Run, page: Page) -> None:
         page.line((f"and {plain.count(more, 'more fact')}", DIM), indent=6)
     page.field("cause", plain.prose(one.cause, one))
     page.field("do", plain.prose(one.action, one))
-    page.literal("verify", plain.lines(one.verify))
+    if plain.is_code(one.verify):
+        page.literal("verify", plain.lines(one.verify))
+    else:
+        page.field("verify", plain.plain(one.verify.strip()))
 
 
 def _checked(diagnosis: Diagnosis, page: Page) -> None:

@@ -1,12 +1,14 @@
 """What is measured around an optimizer step besides its motion: averages and the response."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
 
 import torch
 from torch import nn
 
 from poise.watch.averages import Averages
 from poise.watch.budget import Budget
+from poise.watch.events import Events
 from poise.watch.responding import Again, Responding
 from poise.watch.terms import Given
 
@@ -27,6 +29,7 @@ class Around:
         model: What the forward pass may change.
         averages: Averages of its weights.
         write: Takes a probe record and where it was taken.
+        events: Is told what cannot be measured.
     """
 
     def __init__(
@@ -35,8 +38,10 @@ class Around:
         model: nn.Module | None,
         averages: Averages,
         write: Write,
+        events: Events,
     ) -> None:
         self._budget = budget
+        self._events = events
         self._write = write
         self._averages = averages
         self._responding = Responding(model)
@@ -49,13 +54,13 @@ class Around:
     def begin(self, place: Place) -> None:
         """Begins a micro-batch: the first one remembers where the averages start."""
         self._place = place
-        if self._budget.fraction and self._averages.fresh:
-            with self._budget.charged("motion", uses=0):
+        if self._budget.accounts["motion"].part > 0 and self._averages.fresh:
+            with self._booked("motion", uses=0):
                 self._averages.begin()
 
     def arm(self) -> None:
         """Looks at the averages before the next optimizer step."""
-        with self._budget.charged("motion", uses=0):
+        with self._booked("motion", uses=0):
             self._averages.open(self._place[0])
 
     def ask(self, found: Given, again: Again, *, candidate: bool) -> None:
@@ -66,7 +71,8 @@ class Around:
             return
         if found.total.is_cuda:  # what waits there is not the probe's cost
             torch.cuda.synchronize(found.total.device)
-        self._charged(lambda: self._responding.before(found, again), uses=1)
+        with self._booked("response", uses=1):
+            self._responding.before(found, again)
 
     def after_step(self) -> None:
         """Repeats the forward pass, if a value before the step is known."""
@@ -76,7 +82,8 @@ class Around:
             self._stepped = micro
         if self._responding.ready:
             self._due = False
-            self._charged(self._respond, uses=0)
+            with self._booked("response", uses=0):
+                self._change = self._responding.after()
 
     def finish(self, steps: int) -> None:
         """Ends a micro-batch, with `steps` optimizer steps done."""
@@ -85,20 +92,21 @@ class Around:
         if change:
             self._write({"response": change}, self._place)
         if self._averages.ready(steps):
-            with self._budget.charged("motion", uses=0):
+            found: Mapping[str, object] = {}
+            with self._booked("motion", uses=0):
                 found = self._averages.close(steps)
             if found:
                 self._write({"averages": found}, self._place)
 
-    def _respond(self) -> None:
-        self._change = self._responding.after()
-
-    def _charged(self, act: Callable[[], object], *, uses: int) -> None:
-        with self._budget.charged("response", uses=uses):
+    @contextmanager
+    def _booked(self, name: str, *, uses: int) -> Generator[None]:
+        """Books a measurement; one that fails is the last of its kind."""
+        with self._budget.charged(name, uses=uses):
             try:
-                act()
-            except Exception:
-                self._budget.stop("response")
+                yield
+            except Exception as error:
+                self._budget.stop(name)
+                self._events.failed(name, error, self._place[0])
                 self._responding.forget()
                 self._due = False
                 raise

@@ -1,7 +1,7 @@
 """When to measure, so that all measuring together stays within a share of the training's time."""
 
 import time
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Hashable, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -44,10 +44,36 @@ class Account:
     last_s: float = 0.0
 
 
+KINDS = 64
+"""Kinds of batches that are counted apart, at most; all further ones are one kind."""
+
+
+def _early() -> frozenset[int]:
+    """Nearly doubling, but odd as often as even, and of every remainder modulo 3, 4 and so on."""
+    found = [1, 2, 4]
+    while found[-1] < 1 << 40:
+        found.append(sum(found[-3:]))
+    return frozenset(found)
+
+
+EARLY = _early()
+
+
+def _place(block: int, number: int) -> int:
+    """A number without any period (splitmix64), the same in every training."""
+    mixed = (block * 0x9E3779B97F4A7C15 + number * 0xBF58476D1CE4E5B9) & 0xFFFFFFFFFFFFFFFF
+    mixed = (mixed ^ mixed >> 30) * 0xBF58476D1CE4E5B9 & 0xFFFFFFFFFFFFFFFF
+    mixed = (mixed ^ mixed >> 27) * 0x94D049BB133111EB & 0xFFFFFFFFFFFFFFFF
+    return mixed ^ mixed >> 31
+
+
 class Budget:
     """Spaces measurements by their own measured cost.
 
-    Candidates are the batches 1, 2, 4, 8, ... up to `every` and from there on every `every`-th. At
+    Candidates are the batches 1, 2, 4, 7, 13, ... up to `every`, each the sum of the three before
+    it, and from there on one batch of every `every`, at a place that changes, so that no period of
+    the training (accumulation, tasks in turns) is always met at the same phase. Batches of several
+    kinds, such as the two totals of a GAN, are counted each on its own. At
     a candidate an instrument may measure if its account covers what it cost the last time; the
     first ones go on credit, which is paid back before the next.
 
@@ -59,7 +85,7 @@ class Budget:
     Example:
         >>> budget = Budget(0.01, every=50)
         >>> [batch for batch in range(200) if budget.candidate(batch)]
-        [1, 2, 4, 8, 16, 32, 50, 100, 150]
+        [1, 2, 4, 7, 13, 24, 44, 85, 100, 179]
     """
 
     def __init__(
@@ -73,13 +99,26 @@ class Budget:
         self._clock = clock
         self._start: float | None = None
         self._batches = 0
+        self._kinds: dict[Hashable, tuple[int, int]] = {}  # number of the kind, batches of it
 
-    def candidate(self, batch: int) -> bool:
-        """True if anything may be measured at this batch, counted from 0."""
+    def candidate(self, batch: int, kind: Hashable = None) -> bool:
+        """True if anything may be measured at this batch.
+
+        Args:
+            batch: How many there were before it; asked for every one.
+            kind: What it is like, e.g. the names of its terms. The first batch of all is no
+                candidate, because much happens in it only once; the first of each other kind is.
+        """
         self._batches = batch
-        if batch < self.every:
-            return batch > 0 and batch & (batch - 1) == 0
-        return batch % self.every == 0
+        if kind not in self._kinds and len(self._kinds) >= KINDS:
+            kind = KINDS
+        number, count = self._kinds.get(kind, (len(self._kinds), 1 if self._kinds else 0))
+        self._kinds[kind] = number, count + 1
+        if count < self.every:
+            return count in EARLY
+        block, at = divmod(count, self.every)
+        # kinds that take turns come first in turns, so that no kind takes all that was earned
+        return at == _place(block, number) % self.every
 
     def due(self, name: str, *, expected_steps: float = 0.0) -> bool:
         """True if an instrument may measure now; asked only at candidates.
@@ -124,12 +163,13 @@ class Budget:
         return sum(one.spent_s for one in self.accounts.values())
 
     @contextmanager
-    def charged(self, name: str, *, uses: int = 1) -> Generator[None]:
+    def charged(self, name: str, *, uses: int | None = 1) -> Generator[None]:
         """Books the time inside on an account.
 
         Args:
             name: The instrument.
-            uses: 0 for a later part of a measurement that was already counted.
+            uses: 0 for a later part of a measurement that was already counted, None for what is
+                no part of one and says nothing of the next one's cost.
         """
         account = self.accounts[name]
         start = self._clock()
@@ -138,6 +178,7 @@ class Budget:
         finally:
             took = self._clock() - start
             account.spent_s += took
-            account.last_s = took if uses else account.last_s + took
-            account.uses += uses
-            account.batch = self._batches
+            if uses is not None:
+                account.last_s = took if uses else account.last_s + took
+                account.uses += uses
+                account.batch = self._batches

@@ -6,14 +6,14 @@ from typing import TypeVar, cast
 
 import torch.distributed as dist
 
-from poise.watch.sink import Entry, Numbers
+from poise.watch.sink import LOST, Entry, Numbers
 
 WAIT = timedelta(minutes=5)
 """How long a rank waits for the others before each goes on for itself."""
 
 Item = TypeVar("Item")
 
-_OF_FIRST = frozenset({"lr", "at", "skipped"})
+_OF_FIRST = frozenset({"lr", "at", "skipped", LOST})
 """What is the same on every rank."""
 
 

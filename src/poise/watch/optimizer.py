@@ -1,7 +1,7 @@
 """What optimizers do, seen through their own hooks."""
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import cast
 
 import torch
@@ -9,8 +9,13 @@ from torch import Tensor
 from torch.optim import Optimizer
 from torch.utils.hooks import RemovableHandle
 
-from poise.errors import WatchError
+from poise.probe.sharded import own_part
 from poise.watch.sink import Key
+
+SMALL = 4096
+"""Elements of a gradient that are looked at in every micro-batch under a loss scale, at most."""
+ROUNDINGS = 4
+"""Units in the last place that a division by the number of micro-batches may be off."""
 
 
 class Steps:
@@ -19,17 +24,18 @@ class Steps:
     Nothing is wrapped or replaced: all of it goes through `register_step_pre_hook`,
     `register_step_post_hook` and, for gradients, `register_post_accumulate_grad_hook`.
 
+    Several optimizers that step in one micro-batch make one step together; those that take turns,
+    one micro-batch each or one after the other, make one step each.
+
     Args:
         optimizers: The training's optimizers.
         before: Called before each step.
         after: Called after each step.
 
     Attributes:
-        done: Steps so far; with several optimizers those of the one that took most.
-        since: Steps since `begin` was called last.
-
-    Raises:
-        WatchError: Something is no optimizer of torch.
+        done: Steps so far; in each micro-batch those of the optimizer that took most.
+        inside: True while an optimizer steps, as it does when it calls a closure.
+        scaled: True if a loss scale above 1 was seen.
     """
 
     def __init__(
@@ -39,35 +45,30 @@ class Steps:
         before: Callable[[Optimizer], None],
         after: Callable[[], None],
     ) -> None:
-        for one in optimizers:
-            if not isinstance(one, Optimizer):  # pyright: ignore[reportUnnecessaryIsInstance] -- users pass anything
-                raise WatchError(
-                    "Watch: optimizer: expected a torch.optim.Optimizer, got "
-                    f"{type(one).__name__}; pass the optimizer itself, not a scheduler or wrapper"
-                )
         self.optimizers = tuple(optimizers)
         self.done = 0
-        self.since = 0
-        self.backwards = 0
-        self._counts = [0] * len(optimizers)
+        self.inside = False
+        self.scaled = False
         self._before, self._after = before, after
+        self._earlier = 0  # steps done when the micro-batch began
+        self._counts = [0] * len(self.optimizers)  # steps of each in this micro-batch
+        self._waiting = 0  # micro-batches since the last step, this one included
         self._handles: list[RemovableHandle] = []
-        self._witness: Tensor | None = None
-        self._candidates: list[RemovableHandle] = []
+        self._root: RemovableHandle | None = None
+        self._witness = Witness()
         for at, one in enumerate(self.optimizers):
             self._handles.append(one.register_step_pre_hook(self._pre))
             self._handles.append(one.register_step_post_hook(self._counter(at)))
 
     def start_at(self, steps: int) -> None:
         """Counts on from `steps`."""
-        self._counts = [steps] * len(self._counts)
-        self.done = steps
+        self._counts = [0] * len(self._counts)
+        self.done = self._earlier = steps
 
     def parameters(self) -> Iterator[Tensor]:
         """All parameters of all optimizers that are trained."""
         for one in self.optimizers:
-            for group in one.param_groups:
-                yield from (each for each in group["params"] if each.requires_grad)
+            yield from trained(one)
 
     def rates(self) -> list[tuple[Key, Tensor | float]]:
         """Learning rate of every group of every optimizer, as it is at this moment."""
@@ -75,61 +76,152 @@ class Steps:
         return [(("lr", str(at)), group["lr"]) for at, group in enumerate(groups) if "lr" in group]
 
     @property
-    def wasted(self) -> bool:
-        """True if the gradients of this micro-batch are gone although no step used them.
+    def accumulated(self) -> int:
+        """Micro-batches since the last step of any optimizer, the current one included."""
+        return self._waiting
 
-        Mixed precision skips its step where a gradient overflowed, and `zero_grad` comes after it.
+    def lost(self) -> Tensor | float | None:
+        """Whether the gradients of this micro-batch are gone although no step used them.
+
+        Returns:
+            None if not; NaN if one of them was not finite while the loss was scaled, as when mixed
+            precision skips its step; else 0. A tensor of shape () where that is on a device.
         """
-        witness = self._witness
-        return bool(
-            self.backwards and not self.since and witness is not None and witness.grad is None
-        )
+        if self.inside or self.done > self._earlier or not self._witness.robbed:
+            return None
+        return self._witness.overflow()
 
-    def begin(self) -> None:
-        """Begins a micro-batch."""
-        self.since = self.backwards = 0
-        if self._witness is None and not self._candidates:
-            self._find_witness()
+    def begin(self, total: Tensor | None = None) -> None:
+        """Begins a micro-batch.
+
+        Args:
+            total: Its total, to see in its backward pass whether the loss is scaled; on a GPU that
+                waits for the device.
+        """
+        self._waiting = 1 if self.done > self._earlier else self._waiting + 1
+        self._earlier = self.done
+        self._counts = [0] * len(self._counts)
+        self._look(total)
+        self._witness.begin(self.parameters, self.scaled)
 
     def close(self) -> None:
         """Removes all hooks; a second call does nothing."""
-        for handle in (*self._handles, *self._candidates):
+        for handle in self._handles:
             handle.remove()
-        self._handles, self._candidates, self._witness = [], [], None
+        self._handles = []
+        self._look(None)
+        self._witness.close()
 
     def _pre(self, optimizer: Optimizer, *_: object) -> None:
         self._before(optimizer)
+        self.inside = True
 
     def _counter(self, at: int) -> Callable[..., None]:
         def count(*_: object) -> None:
+            self.inside = False
             self._counts[at] += 1
-            self.since += 1
-            self.done = max(self._counts)
+            self.done = self._earlier + max(self._counts)
             self._after()
 
         return count
 
-    def _find_witness(self) -> None:
-        """Waits for the first parameter that receives a gradient; it tells of every backward."""
+    def _look(self, total: Tensor | None) -> None:
+        def root(gradient: Tensor) -> None:
+            self.scaled = self._witness.scaled = bool(gradient.detach().abs() > 1)
 
-        def seen(parameter: Tensor) -> None:
-            self.backwards += 1
-            if self._witness is None:
-                self._witness = parameter
-                for other, handle in list(zip(parameters, self._candidates, strict=True)):
-                    if other is not parameter:
-                        handle.remove()
+        if self._root is not None:
+            self._root.remove()
+            self._root = None
+        if total is not None and total.requires_grad:
+            self._root = cast(RemovableHandle, total.register_hook(root))  # pyright: ignore[reportUnknownMemberType] -- torch leaves it untyped
 
-        parameters = list({id(one): one for one in self.parameters()}.values())
-        self._candidates = [_on_gradient(one, seen) for one in parameters]
+
+class Witness:
+    """One small parameter whose gradient tells what became of the gradients of a micro-batch.
+
+    It is the last one that the first backward pass reaches, because what overflows on the way
+    spoils everything behind it, and a small one, so that looking at all its elements costs nothing.
+
+    Attributes:
+        scaled: True if the loss is scaled; only then is it looked for what is not finite.
+
+    Example:
+        >>> layer = torch.nn.Linear(2, 1)
+        >>> witness = Witness()
+        >>> witness.begin(layer.parameters, scaled=True)
+        >>> (layer(torch.ones(1, 2)) * float("inf")).sum().backward()
+        >>> layer.zero_grad()
+        >>> witness.robbed, witness.overflow()
+        (True, tensor(nan))
+    """
+
+    def __init__(self) -> None:
+        self.scaled = False
+        self._parameter: Tensor | None = None
+        self._candidates: list[tuple[Tensor, RemovableHandle]] = []
+        self._seen: list[Tensor] = []
+        self._found: list[Tensor] = []
+
+    @property
+    def robbed(self) -> bool:
+        """True if the gradients came and are gone."""
+        return bool(self._seen) and self._seen[-1].grad is None
+
+    def overflow(self) -> Tensor | float:
+        """NaN if a gradient that was looked at is not finite, else 0."""
+        if not self._found:
+            return 0.0
+        device = self._found[0].device
+        return torch.stack([one.to(device) for one in self._found]).sum()
+
+    def begin(self, parameters: Callable[[], Iterable[Tensor]], scaled: bool) -> None:
+        """Begins a micro-batch.
+
+        Args:
+            parameters: Gives those that may be chosen from; asked once.
+            scaled: Whether the loss is scaled, as far as it is known yet.
+        """
+        if self._seen and self._parameter is None:
+            self._choose()
+        elif not self._candidates:
+            several = {id(one): one for one in parameters()}.values()
+            self._candidates = [(one, _on_gradient(one, self._hear)) for one in several]
+        self.scaled = scaled
+        if self._seen:
+            self._seen, self._found = [], []
+
+    def close(self) -> None:
+        """Removes the hooks."""
+        for _, handle in self._candidates:
+            handle.remove()
+        self._candidates, self._parameter, self._seen = [], None, []
+
+    def _choose(self) -> None:
+        small = [one for one in self._seen if one.numel() <= SMALL]
+        self._parameter = (small or self._seen)[-1]
+        for one, handle in self._candidates:
+            if one is not self._parameter:
+                handle.remove()
+        self._candidates = [one for one in self._candidates if one[0] is self._parameter]
+
+    def _hear(self, parameter: Tensor) -> None:
+        self._seen.append(parameter)
+        if self.scaled and parameter.grad is not None:
+            self._found.append(_dense(own_part(parameter.grad)).reshape(-1)[:SMALL].mul(0).sum())
 
 
 class GradientNorm:
     """L2 norm of the gradient before and after clipping, for one optimizer step.
 
     Before: from the gradients as the backward pass leaves them. After: as the optimizer gets them.
-    In between lies whatever the loop does to them; under a loss scale (a gradient of the total
-    above 1) that is unscaling too, so then only the norm after it is told.
+    In between lies whatever the loop does to them. Under a loss scale that is unscaling too, so
+    the norm before is told only where the total itself was descended: its own gradient is 1, or
+    1/N with N accumulated micro-batches. Nor is it told where the optimizer gets gradients that no
+    backward pass since then has touched.
+
+    Args:
+        parameters: Those that a backward pass may reach.
+        total: What is back-propagated.
 
     Example:
         >>> parameter = torch.nn.Parameter(torch.tensor([3.0, 4.0]))
@@ -137,26 +229,35 @@ class GradientNorm:
         >>> norm = GradientNorm([parameter], total)
         >>> total.backward()
         >>> _ = torch.nn.utils.clip_grad_norm_([parameter], 1.0)
-        >>> before, after = norm.result()
+        >>> before, after = norm.result([parameter])
         >>> before.item(), round(after.item(), 4)
         (10.0, 1.0)
     """
 
-    def __init__(self, parameters: Sequence[Tensor], total: Tensor) -> None:
-        self._parameters = parameters
+    def __init__(self, parameters: Iterable[Tensor], total: Tensor) -> None:
         self._norms: dict[int, Tensor] = {}
-        self._scale: Tensor | None = None
-        self._handles = [_on_gradient(one, self._seen) for one in parameters]
+        self._factor: Tensor | None = None
+        several = {id(one): one for one in parameters}.values()
+        self._handles = [_on_gradient(one, self._seen) for one in several]
         if total.requires_grad:
             self._handles.append(cast(RemovableHandle, total.register_hook(self._root)))  # pyright: ignore[reportUnknownMemberType] -- torch leaves it untyped
 
-    def result(self) -> tuple[Tensor | None, Tensor | None]:
-        """Norm before and after, as tensors; None where it cannot be seen. Ends the looking."""
+    def result(
+        self, parameters: Iterable[Tensor], *, accumulated: int = 1
+    ) -> tuple[Tensor | None, Tensor | None]:
+        """Norm before and after, as tensors; None where it cannot be told. Ends the looking.
+
+        Args:
+            parameters: Those of the optimizer that steps.
+            accumulated: Micro-batches whose gradients it gets.
+        """
         self.close()
-        scaled = self._scale is not None and not self._scale.item() <= 1
-        grads = [one.grad for one in self._parameters if one.grad is not None]
-        after = _norm([_norm_of(one) for one in grads])
-        return None if scaled else _norm(list(self._norms.values())), after
+        given = {id(one): one.grad for one in parameters if one.grad is not None}
+        after = _norm([_norm_of(one) for one in given.values()])
+        stale = [_norm_of(one) for key, one in given.items() if key not in self._norms]
+        if not _is_own(self._factor, accumulated) or any(one.item() != 0 for one in stale):
+            return None, after
+        return _norm([one for key, one in self._norms.items() if key in given]), after
 
     def close(self) -> None:
         """Removes the hooks."""
@@ -165,20 +266,46 @@ class GradientNorm:
         self._handles = []
 
     def _root(self, gradient: Tensor) -> None:
-        self._scale = gradient.detach().abs()
+        self._factor = gradient.detach()
 
     def _seen(self, parameter: Tensor) -> None:
         if parameter.grad is not None:
             self._norms[id(parameter)] = _norm_of(parameter.grad)
 
 
+def trained(optimizer: Optimizer) -> list[Tensor]:
+    """The parameters of an optimizer that are trained.
+
+    Example:
+        >>> weight = torch.zeros(1, requires_grad=True)
+        >>> len(trained(torch.optim.SGD([weight, torch.zeros(2)], 0.1)))
+        1
+    """
+    groups = cast(list[dict[str, list[Tensor]]], optimizer.param_groups)
+    return [one for group in groups for one in group["params"] if one.requires_grad]
+
+
+def _is_own(factor: Tensor | None, accumulated: int) -> bool:
+    """Is a total's gradient that of the total itself, or of the mean over the micro-batches?"""
+    if factor is None:
+        return False
+    number = factor.item()
+    apart = ROUNDINGS * torch.finfo(factor.dtype).eps
+    return number == 1 or abs(number * accumulated - 1) <= apart
+
+
 def _on_gradient(parameter: Tensor, seen: Callable[[Tensor], None]) -> RemovableHandle:
     return cast(RemovableHandle, parameter.register_post_accumulate_grad_hook(seen))  # pyright: ignore[reportUnknownMemberType] -- torch leaves it untyped
 
 
+def _dense(gradient: Tensor) -> Tensor:
+    """The elements of a gradient that are there."""
+    one = gradient.detach()
+    return one.coalesce().values() if one.is_sparse else one
+
+
 def _norm_of(gradient: Tensor) -> Tensor:
-    dense = gradient.detach()
-    dense = dense.coalesce().values() if dense.is_sparse else dense
+    dense = _dense(gradient)
     wide = dense if dense.dtype == torch.float64 or dense.is_complex() else dense.float()
     return cast(Tensor, torch.linalg.vector_norm(wide))  # pyright: ignore[reportUnknownMemberType] -- torch leaves it untyped
 
@@ -192,7 +319,11 @@ def _norm(norms: Sequence[Tensor]) -> Tensor | None:
 
 
 def steps_in_state(optimizers: Sequence[Optimizer]) -> int | None:
-    """Steps that the optimizers' own state tells of; None for optimizers that do not count.
+    """Steps that the optimizer's own state tells of.
+
+    Returns:
+        Those of the parameter that took most, as some may have had no gradient at times; None for
+        an optimizer that does not count, and for several, which may have taken turns or not.
 
     Example:
         >>> steps_in_state([torch.optim.SGD([torch.zeros(1, requires_grad=True)], 0.1)]) is None
@@ -204,4 +335,5 @@ def steps_in_state(optimizers: Sequence[Optimizer]) -> int | None:
         for state in one.state.values()
         if "step" in state
     ]
-    return int(max(found)) if found and math.isfinite(max(found)) else None
+    told = len(optimizers) == 1 and bool(found) and math.isfinite(max(found))
+    return int(max(found)) if told else None

@@ -5,83 +5,152 @@ from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.graph import Node
 from torch.optim import Optimizer
 
+from poise.probe.collective import collective, nodes_behind, processes
 from poise.probe.finite import check_finite
-from poise.probe.fork import Listening, listen
-from poise.probe.gradients import Gradients
 from poise.probe.graph import Graph
+from poise.probe.guard import guard
+from poise.probe.half import has_half, scale_for
 from poise.probe.motion import MotionProbe
+from poise.probe.retained import Retained
+from poise.probe.sharded import fully_sharded, sharded
 from poise.probe.shared import at_bottleneck, at_shared
 from poise.probe.weight import Proportion, weight_followed
-from poise.watch.budget import Budget
+from poise.watch.budget import PARTS, Budget
+from poise.watch.events import Events
+from poise.watch.hearing import Hearing
 from poise.watch.optimizer import Steps
+from poise.watch.reaching import Reaching
 from poise.watch.terms import Given
 
 Place = tuple[int, int]
 """Optimizer steps and micro-batches done."""
 Write = Callable[[Mapping[str, object], Place], None]
-_FORKS = 64
-"""Readings of forks that are kept until the step, at most."""
+GRADIENTS = ("shared", "edge")
+"""The instruments that pass backward themselves."""
 
 
 class Probing:
     """Measures gradients of the terms, and how far one optimizer step moves the parameters.
 
     Everything happens on the graph that the training made anyway, before its own backward pass.
-    A measurement that fails is not tried again; what is recorded goes on.
+    A measurement that fails is not tried again; what is recorded goes on. Where a backward pass
+    waits for other processes none is made, as only one of them measures.
 
     Args:
         budget: Says when.
         model: Gives parameters their names.
         steps: The training's optimizers.
         write: Takes a probe record and where it was taken.
+        events: Is told what cannot be measured.
     """
 
-    def __init__(self, budget: Budget, model: nn.Module | None, steps: Steps, write: Write) -> None:
+    def __init__(
+        self,
+        budget: Budget,
+        model: nn.Module | None,
+        steps: Steps,
+        write: Write,
+        events: Events,
+    ) -> None:
         self._budget = budget
         self._model = model
         self._steps = steps
         self._write = write
-        self._reach: object = None
+        self._events = events
+        self._reaching = Reaching()
+        self._retained = Retained()
+        self._hearing = Hearing()
         self._passes: float | None = None  # backward passes whose cost must be earned first
-        self._listening: Listening | None = None
-        self._forks: list[Gradients] = []
         self._place: Place = (0, 0)
         self._armed = False
         self._motion: MotionProbe | None = None
 
+    def begin(self) -> None:
+        """Measures nothing where parameters are sharded: gradients and motion are collectives."""
+        if fully_sharded(self._model) or any(map(sharded, self._steps.parameters())):
+            self._give_up(
+                tuple(PARTS),
+                "GraphError: the parameters are sharded (fully_shard, FullyShardedDataParallel or "
+                "DTensor), so that each measurement would wait for all processes; use poise.fork "
+                "at the trunk's output, which measures in the training's own backward pass",
+            )
+
     def look(self, found: Given) -> None:
         """Measures on the graph of one total whatever is due."""
-        terms = {name: one for name, one in found.values.items() if isinstance(one, Tensor)}
         if not self._budget.fraction or not found.total.requires_grad:
             return
-        self._hear()
+        with self._budget.charged("edge", uses=None):
+            nodes = nodes_behind(found.total)
+        self._refuse_collectives(nodes)
+        try:
+            self._measure(found)
+        finally:
+            self._hearing.begin(nodes)
+
+    def _measure(self, found: Given) -> None:
+        terms = {name: one for name, one in found.values.items() if isinstance(one, Tensor)}
         weights = {name: float(found.weights[name]) for name in terms}
-        graph: Graph | None = None
-        if self._passes is None:
-            self._passes = 0.0
-            with self._measuring("edge", found, uses=0):
-                graph = Graph(terms, self._model)
-                if graph.bottleneck() is not None:
-                    self._passes = float(len(terms))
-        for name in ("shared", "edge"):
-            if self._budget.due(name, expected_steps=self._passes):
-                with self._measuring(name, found):
-                    graph = graph or Graph(terms, self._model)
-                    self._at(name, graph, weights)
+        graph = self._mapped(terms, found)
+        due = [one for one in GRADIENTS if self._budget.due(one, expected_steps=self._passes or 0)]
+        if not due:
+            return
+        with self._budget.charged(due[0], uses=None):
+            retained = self._retained.find()
+        for name in due:
+            with self._measuring(name, found), guard(tensors=retained):
+                graph = graph or Graph(terms, self._model)
+                self._at(name, graph, weights)
+
+    def _mapped(self, terms: Mapping[str, Tensor], found: Given) -> Graph | None:
+        """The graph of a total that was not seen before, whose reach is told at once."""
+        kind = tuple(terms)
+        if kind in self._reaching or self._budget.accounts["edge"].part <= 0:
+            return None
+        with self._measuring("edge", found, uses=None):
+            graph = Graph(terms, self._model)
+            if self._passes is None:
+                self._passes = 0.0 if graph.bottleneck() is None else float(len(terms))
+            if reach := self._reaching.take(kind, graph.reach):
+                self._write(reach, self._place)
+        return graph
+
+    def _refuse_collectives(self, nodes: Iterable[Node]) -> None:
+        accounts = self._budget.accounts
+        if processes() == 1 or not any(accounts[name].part > 0 for name in GRADIENTS):
+            return
+        if (name := collective(nodes)) is not None:
+            self._give_up(
+                GRADIENTS,
+                f"GraphError: {name} in the graph: its backward pass waits for all processes, and "
+                "only one of them measures; use poise.fork, which measures in the training's own "
+                "backward pass",
+            )
+
+    def _give_up(self, instruments: tuple[str, ...], why: str) -> None:
+        for name in instruments:
+            self._budget.stop(name)
+        if self._budget.fraction:
+            self._events.failed(", ".join(instruments), why, self._place[0])
 
     @contextmanager
-    def _measuring(self, name: str, found: Given, uses: int = 1) -> Generator[None]:
+    def _measuring(self, name: str, found: Given, uses: int | None = 1) -> Generator[None]:
         """Books a measurement; one that fails is the last of its kind."""
         if found.total.is_cuda:
             torch.cuda.synchronize(found.total.device)  # what waits there is not the probe's cost
-        with self._budget.charged(name, uses=uses):
-            try:
-                yield
-            except Exception:
-                self._budget.stop(name)
-                raise
+        with self._budget.charged(name, uses=uses), self._last_if_failing(name):
+            yield
+
+    @contextmanager
+    def _last_if_failing(self, name: str) -> Generator[None]:
+        try:
+            yield
+        except Exception as error:
+            self._budget.stop(name)
+            self._events.failed(name, error, self._place[0])
+            raise
 
     def _at(self, name: str, graph: Graph, weights: Mapping[str, float]) -> None:
         """Measures at one place and writes what was measured."""
@@ -92,12 +161,12 @@ class Probing:
         elif name == "edge" and (place := graph.bottleneck()) is not None:
             reading = at_bottleneck(graph, place, weights=weights)
             record = reading.to_record() | check_finite(graph, reading).to_record()
+            aside = {"beside": list(place.beside), "ignored": list(place.ignored)}
+            record |= {key: names for key, names in aside.items() if names}
         if self._budget.accounts[name].uses == 0 and name == "edge":
-            record |= _weights_followed(graph).to_record()
-        reach = graph.reach.to_record()
-        if reach != self._reach:
+            record |= _weights_followed(graph, weights).to_record()
+        if reach := self._reaching.take(tuple(graph.terms), graph.reach):
             record |= reach
-            self._reach = reach
         if record:
             self._write(record, self._place)
 
@@ -110,23 +179,9 @@ class Probing:
                 return optimizer
         return None
 
-    # Forks of the user's own.
-
-    def _hear(self) -> None:
-        """Listens to the forks in the next backward pass; on a GPU it runs in another thread."""
-        self._listening = listen(self._heard)
-
-    def _heard(self, reading: Gradients) -> None:
-        if len(self._forks) < _FORKS:
-            self._forks.append(reading)
-
     def finish(self) -> None:
         """Ends the listening of a micro-batch and writes what its forks told."""
-        if self._listening is not None:
-            self._listening.remove()
-            self._listening = None
-        readings, self._forks = self._forks, []
-        for reading in readings:
+        for reading in self._hearing.end():
             self._write(reading.to_record(), self._place)
 
     # One optimizer step.
@@ -144,7 +199,7 @@ class Probing:
         if not self._armed:
             return
         self._armed = False
-        with self._budget.charged("motion", uses=0):
+        with self._budget.charged("motion", uses=0), self._last_if_failing("motion"):
             self._motion = MotionProbe(self._named(optimizer), optimizer)
             self._motion.before()
 
@@ -153,7 +208,7 @@ class Probing:
         motion, self._motion = self._motion, None
         if motion is None:
             return
-        with self._budget.charged("motion", uses=0):
+        with self._budget.charged("motion", uses=0), self._last_if_failing("motion"):
             record = motion.after().to_record()
         self._write(record, self._place)
 
@@ -168,15 +223,17 @@ class Probing:
         }
 
 
-def _weights_followed(graph: Graph) -> Proportion:
+def _weights_followed(graph: Graph, weights: Mapping[str, float]) -> Proportion:
     """Whether gradients follow their weights, looked at as near to each term as possible.
 
     That is at the parameters that it alone reaches, usually a head, so that the passes are short;
     where it has none, at the last one that it reaches.
     """
     found: dict[str, float] = {}
+    half = has_half(graph.nodes())
     for name, term in graph.terms.items():
         names = graph.reach.owned[name] or graph.reach.reached[name][-1:]
         places = [graph.parameters[one] for one in names]
-        found |= weight_followed({name: term}, places, factors=(2.0,)).deviation
+        scale = scale_for(term, weights[name]) if half else 1.0
+        found |= weight_followed({name: term}, places, factors=(2.0,), scale=scale).deviation
     return Proportion(deviation=found)

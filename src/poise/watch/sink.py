@@ -12,6 +12,10 @@ Key: TypeAlias = tuple[str, str]
 """Group and name of a number: `("terms", "ce")`, `("total", "")`."""
 Numbers: TypeAlias = dict[Key, float]
 
+SUMS = "sums"
+"""Group of the terms that are sums over their elements and no means; only evaluations need it."""
+LOST = "lost"
+"""Group of what became of gradients that no step used: NaN if they had overflowed, else 0."""
 WAIT_S = 1.0
 """Seconds after which waiting numbers are fetched however few they are."""
 
@@ -48,27 +52,58 @@ class Entry:
             else:
                 apart.setdefault(value.device, []).append((key, value.detach()))
         for group in apart.values():
-            stacked = torch.stack([_real(value) for _, value in group])
+            stacked = torch.stack([_real(value.reshape(())) for _, value in group])
             self.waiting.append(([key for key, _ in group], stacked))
+
+    def has(self, key: Key) -> bool:
+        """Was a number of this name put here?"""
+        return key in self.numbers or any(key in keys for keys, _ in self.waiting)
 
 
 def _real(value: Tensor) -> Tensor:
     return value if value.is_floating_point() else value.double()
 
 
-def fetch(entries: Sequence[Entry]) -> None:
-    """Brings what waits to the host: one transfer a device and dtype for all entries together."""
-    apart: dict[tuple[torch.device, torch.dtype], list[tuple[Entry, list[Key], Tensor]]] = {}
+def fetch(entries: Sequence[Entry]) -> list[Exception]:
+    """Brings what waits to the host: one transfer a device and dtype for all entries together.
+
+    Returns:
+        What went wrong; numbers that cannot be fetched are missing afterwards, and only those.
+    """
+    apart: dict[tuple[torch.device, torch.dtype], list[_Waiting]] = {}
     for entry in entries:
         for keys, values in entry.waiting:
             apart.setdefault((values.device, values.dtype), []).append((entry, keys, values))
         entry.waiting = []
+    failures: list[Exception] = []
     for group in apart.values():
-        joined = torch.cat([values for _, _, values in group])
-        found = cast(list[float], joined.tolist())  # pyright: ignore[reportUnknownMemberType] -- torch leaves it untyped
-        numbers = iter(found)
-        for entry, keys, _ in group:
-            entry.numbers.update(zip(keys, numbers, strict=False))
+        try:
+            _bring(group)
+        except Exception:  # one of them is the cause, and the others are not to be lost with it
+            failures += _one_by_one(group)
+    return failures
+
+
+_Waiting: TypeAlias = tuple[Entry, list[Key], Tensor]
+
+
+def _bring(group: Sequence[_Waiting]) -> None:
+    joined = torch.cat([values for _, _, values in group])
+    found = cast(list[float], joined.tolist())  # pyright: ignore[reportUnknownMemberType] -- torch leaves it untyped
+    numbers = iter(found)
+    for entry, keys, _ in group:
+        entry.numbers.update(zip(keys, numbers, strict=False))
+
+
+def _one_by_one(group: Sequence[_Waiting]) -> list[Exception]:
+    failures: list[Exception] = []
+    for entry, keys, values in group:
+        try:
+            found = cast(list[float], values.reshape(-1).tolist())  # pyright: ignore[reportUnknownMemberType] -- torch leaves it untyped
+            entry.numbers.update(zip(keys, found, strict=True))
+        except Exception as error:  # whatever it is, the caller is told
+            failures.append(error)
+    return failures
 
 
 class Sink:
@@ -116,11 +151,17 @@ class Sink:
             self.flush()
 
     def flush(self) -> None:
-        """Hands on all entries, waiting for their device."""
+        """Hands on all entries, waiting for their device.
+
+        Raises:
+            Exception: Numbers that could not be fetched; everything else is handed on before.
+        """
         entries, self._waiting = self._waiting, []
-        fetch(entries)
+        failures = fetch(entries)
         if entries or self._even:
             self._deliver(entries)
+        if failures:
+            raise failures[0]
 
     def _ripe(self, entry: Entry) -> bool:
         alone = len(self._waiting) == 1 and not entry.waiting

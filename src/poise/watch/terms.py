@@ -11,6 +11,8 @@ import torch
 from torch import Tensor
 
 from poise.errors import TermNameError, TermValueError
+from poise.reduce import Reduced, Reduction
+from poise.watch.sink import SUMS, Key
 
 Scalar: TypeAlias = Tensor | float
 Scalars: TypeAlias = Mapping[str, Scalar]
@@ -55,14 +57,29 @@ class Given:
     Attributes:
         total: The weighted sum with its graph.
         values: Unweighted value by term.
-        weights: Weight by term, of the same names.
+        weights: Weight by term, of the same names, without graph.
         counts: By term, how many elements its mean was taken over; of some terms or none.
+        sums: Terms that are sums over their elements and no means.
     """
 
     total: Tensor
     values: Scalars
     weights: Scalars
     counts: Scalars
+    sums: frozenset[str] = frozenset()
+
+    def pairs(self) -> list[tuple[Key, Scalar]]:
+        """The numbers under the keys they are recorded by."""
+        return [
+            (("total", ""), self.total),
+            *((("terms", name), value) for name, value in self.values.items()),
+            *((("weights", name), value) for name, value in self.weights.items()),
+            *((("counts", name), value) for name, value in self.counts.items()),
+        ]
+
+    def marks(self) -> list[tuple[Key, Scalar]]:
+        """What the means of an evaluation must know besides: which terms are sums."""
+        return [((SUMS, name), 1.0) for name in self.sums]
 
 
 def given(
@@ -77,13 +94,14 @@ def given(
     Args:
         terms: Unweighted scalars by name, or a sum that was already taken.
         weights: Weight by term, a number or a scalar tensor; None: every weight is 1.
-        counts: By term, how many elements its mean was taken over.
+        counts: By term, how many elements its mean was taken over; a sum that was already taken
+            carries its own.
         declared: All names there are, where the user says so; then a term may be absent from
             `terms` although `weights` names it.
 
     Raises:
         TermNameError: A name is unknown, or a term or weight is missing.
-        TermValueError: A value or weight is no scalar.
+        TermValueError: A value, weight or count is no scalar.
 
     Example:
         >>> terms = {"ce": torch.tensor(2.0), "kl": torch.tensor(3.0)}
@@ -92,12 +110,11 @@ def given(
     """
     total: object = getattr(terms, "total", None)
     if isinstance(total, Tensor):
-        return _of_summed(total, cast(Summed, terms), weights, declared)
+        _expect_alone(weights, counts)
+        return _of_summed(total, cast(Summed, terms), declared)
     values = _values(cast(Scalars, terms), declared)
     factors = dict.fromkeys(values, 1.0) if weights is None else _weights(weights, values, declared)
-    for name in _mapping("counts", counts or {}):
-        if name not in values and name not in declared:
-            raise TermNameError(_unknown("counts", name, values))
+    known = {} if counts is None else _counts(counts, values, declared)
     summed: Scalar | None = None
     for name, value in values.items():
         part = value if weights is None else factors[name] * value
@@ -107,17 +124,28 @@ def given(
             f"Watch.total: expected at least one scalar tensor, got {dict(values)!r:.80}; pass the "
             "losses themselves, not their .item()"
         )
-    return Given(total=summed, values=values, weights=factors, counts=dict(counts or {}))
+    plain = {
+        name: one.detach() if isinstance(one, Tensor) else one for name, one in factors.items()
+    }
+    return Given(total=summed, values=values, weights=plain, counts=known)
 
 
-def _of_summed(
-    total: Tensor, terms: Summed, weights: Scalars | None, declared: Collection[str]
-) -> Given:
+def _expect_alone(weights: Scalars | None, counts: Scalars | None) -> None:
+    """Refuses what a breakdown carries itself."""
     if weights is not None:
         raise TermNameError(
             "Watch.total: expected no weights beside a breakdown, which carries its own, got "
-            f"{dict(weights)!r:.80}; set them in the objective"
+            f"{_mapping('weights', weights)!r:.80}; set them in the objective"
         )
+    if counts is not None:
+        raise TermNameError(
+            "Watch.total: expected no counts beside a breakdown, which carries its own, got "
+            f"{_mapping('counts', counts)!r:.80}; let the terms return a poise.reduce.Reduced, as "
+            "masked_mean does"
+        )
+
+
+def _of_summed(total: Tensor, terms: Summed, declared: Collection[str]) -> Given:
     computed = {name: one for name, one in terms.items() if one.value is not None}
     if unknown := [name for name in computed if declared and name not in declared]:
         raise TermNameError(_unknown("terms", unknown[0], declared))
@@ -126,7 +154,13 @@ def _of_summed(
         values={name: cast(Scalar, one.value) for name, one in computed.items()},
         weights={name: _applied(one) for name, one in computed.items()},
         counts={name: one.count for name, one in computed.items() if one.count is not None},
+        sums=frozenset(name for name, one in computed.items() if _is_sum(one)),
     )
+
+
+def _is_sum(part: Part) -> bool:
+    whole = getattr(part, "part", None)
+    return isinstance(whole, Reduced) and whole.reduction is Reduction.SUM
 
 
 def _applied(part: Part) -> Scalar:
@@ -171,6 +205,21 @@ def _weights(
                 f"{name!r} to weights, with 0.0 if it is not to count"
             )
     return {name: weights[name] for name in values}
+
+
+def _counts(
+    counts: Scalars, values: Collection[str], declared: Collection[str]
+) -> dict[str, Scalar]:
+    for name, count in _mapping("counts", counts).items():
+        if name not in values and name not in declared:
+            raise TermNameError(_unknown("counts", name, values))
+        _expect_scalar(f"count of {name!r}", count)
+        if not isinstance(count, Tensor) and not 0 <= count < math.inf:
+            raise TermValueError(
+                f"Watch.total: count of {name!r}: expected a finite number from 0 on, got "
+                f"{count!r}; pass how many elements the mean was taken over"
+            )
+    return dict(counts)
 
 
 def _mapping(what: str, given: Scalars) -> Scalars:

@@ -5,28 +5,29 @@ import threading
 import warnings
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
-from numbers import Real
 from types import TracebackType
 from typing import ParamSpec, Self, final
 
+import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from poise.errors import PoiseWarning, TermValueError, WatchError
+from poise.errors import PoiseError, PoiseWarning, WatchError
 from poise.record.recorder import Recorder
 from poise.schedule import Schedule
-from poise.watch.arguments import check, several
+from poise.watch.arguments import check, expect_logged, several
 from poise.watch.around import Around
 from poise.watch.averages import Average, Averages
 from poise.watch.budget import Budget
 from poise.watch.declared import Declared, names_of, resting
 from poise.watch.distributed import Ranks
 from poise.watch.evaluation import Means
-from poise.watch.optimizer import GradientNorm, Steps, steps_in_state
+from poise.watch.events import Events
+from poise.watch.optimizer import GradientNorm, Steps, steps_in_state, trained
 from poise.watch.probing import Probing
 from poise.watch.responding import Again, admit
 from poise.watch.resume import last_place
-from poise.watch.sink import Entry, Key, Sink
+from poise.watch.sink import LOST, Entry, Key, Sink
 from poise.watch.terms import Given, Scalar, Scalars, Summed, given
 from poise.watch.writer import Writer
 
@@ -46,7 +47,7 @@ class Watch:
         model: Gives parameters their names; without it they are numbered.
         optimizer: One optimizer or several; without one there are no steps to see, and every
             total counts as one.
-        every: Measure at every so many micro-batches (and at 1, 2, 4, 8, ... of the first ones).
+        every: Measure at one of every so many micro-batches (and at 1, 2, 4, 7, ... of the first).
         total_steps: Optimizer steps the training is meant to have.
         roles: By term: `task`, `regulariser`, `constraint`, `adversary`, `monitor`, `offset`.
         terms: All terms there are. Then any other name is refused, and a term may be absent from
@@ -97,7 +98,8 @@ class Watch:
         schedules: Mapping[str, float | Schedule] | None = None,
         averages: Mapping[str, Average] | None = None,
     ) -> None:
-        check(every, budget, roles, terms)
+        check(path, model, every, budget, roles, terms)
+        optimizers = several(optimizer)
         self.failures = 0
         self._lock = threading.RLock()
         self._closed = False
@@ -121,15 +123,17 @@ class Watch:
             )
         self._writer = Writer(recorder, self._ranks)
         self._model = model
-        self._steps = Steps(several(optimizer), before=self._before_step, after=self._after_step)
+        self._steps = Steps(optimizers, before=self._before_step, after=self._after_step)
         self._resumed = place is not None
         self._base, self._micro = place or (0, 0)
         self._steps.start_at(self._base)
         self._batch = 0
         self.budget = Budget(budget, every=every)
-        self._probing = Probing(self.budget, model, self._steps, self._writer.probe)
-        self._around = Around(self.budget, model, averaged, self._writer.probe)
+        self._events = Events(recorder)
+        self._probing = Probing(self.budget, model, self._steps, self._writer.probe, self._events)
+        self._around = Around(self.budget, model, averaged, self._writer.probe, self._events)
         self._norm: GradientNorm | None = None
+        self._armed = 0
         self._entry: Entry | None = None
         self._early: list[tuple[Key, Scalar]] = []
         self._sink = Sink(self._writer.steps, batch=every, even=self._ranks.size > 1)
@@ -184,11 +188,7 @@ class Watch:
             TermValueError: A value is no real scalar.
         """
         for name, value in scalars.items():
-            numel = value.numel() if isinstance(value, Tensor) else 1
-            if numel != 1 or not isinstance(value, (Tensor, Real)):
-                raise TermValueError(
-                    f"Watch.log: {name}: expected a real scalar, got {value!r:.60}; reduce it first"
-                )
+            expect_logged(name, value)
         with self._lock:
             self._guard(self._log, scalars)
 
@@ -238,6 +238,8 @@ class Watch:
             self._guard(self._writer.close)
 
     def __enter__(self) -> Self:
+        if self._closed:
+            raise WatchError("Watch: expected one that is open, got a closed one; make another one")
         return self
 
     def __exit__(
@@ -257,26 +259,28 @@ class Watch:
             raise WatchError("Watch.total: it is closed, so nothing is recorded any more")
         entry = Entry(step=self._steps.done, micro=self._micro)
         if self._evaluating is not None:
-            entry.put(_pairs(found))
+            entry.put([*found.pairs(), *found.marks()])
             self._evaluating.take(entry)
             return
         self._finish()
         if not self._batch:
             self._first(found)
             entry.step = self._steps.done
-        self._steps.begin()
+        candidate = self.budget.candidate(self._batch, tuple(found.values))
+        self._steps.begin(found.total if candidate or not self._batch else None)
         if not self._steps.optimizers:
             entry.step = self._base + self._batch
             self._steps.start_at(entry.step + 1)
         entry.put(
-            [*_pairs(found), *resting(terms, self._terms), *self._steps.rates(), *self._early]
+            [*found.pairs(), *resting(terms, self._terms), *self._steps.rates(), *self._early]
         )
         self._early.clear()
         self._entry = entry
         self._guard(self._tell, terms, entry.step)
         self._probing.at((entry.step, entry.micro))
+        if self._steps.optimizers and not found.total.requires_grad and torch.is_grad_enabled():
+            self._guard(self._events.no_graph, entry.step)
         self._guard(self._around.begin, (entry.step, entry.micro))
-        candidate = self.budget.candidate(self._batch)
         if candidate:
             self._guard(self._measure, found)
         if again is not None and self._ranks.size == 1 and self._steps.optimizers:
@@ -292,6 +296,7 @@ class Watch:
             self._steps.start_at(state)
         watching = {"every": self.budget.every, "budget": self.budget.fraction}
         self._writer.declare(found, self._model, self._steps.optimizers, watching)
+        self._probing.begin()
 
     def _tell(self, terms: object, step: int) -> None:
         self._declared.take(terms, step)
@@ -302,19 +307,25 @@ class Watch:
         if not self._ranks.writes:
             return
         self._probing.look(found)
-        if self._norm is not None:  # no step came; do not look at every backward pass for ever
-            self._norm.close()
-            self._norm = None
+        if self._norm is not None:
+            if (
+                self._batch - self._armed >= self.budget.every
+            ):  # no step comes; do not look for ever
+                self._norm.close()
+                self._norm = None
         elif self.budget.due("motion") and self._steps.optimizers:
-            self._norm = GradientNorm(list(self._steps.parameters()), found.total)
+            if not self._steps.inside:  # a closure's gradients are not those of the next step
+                self._norm = GradientNorm(self._steps.parameters(), found.total)
+                self._armed = self._batch
             self._probing.arm()
             self._around.arm()
 
     def _finish(self) -> None:
         entry, self._entry = self._entry, None
         if entry is not None:
-            if self._steps.wasted:
-                entry.numbers["skipped", ""] = 1
+            lost = self._steps.lost()
+            if lost is not None:
+                entry.put([((LOST, ""), lost)])
             self._sink.take(entry)
             self._probing.finish()
             self._around.finish(self._steps.done)
@@ -350,10 +361,11 @@ class Watch:
         if self._norm is not None:
             norm, self._norm = self._norm, None
             with self.budget.charged("motion"):
-                before, after = norm.result()
-                if before is not None and self._ranks.size == 1:
-                    logged = ("grad_norm", "") in self._entry.numbers
-                    self._entry.put([] if logged else [(("grad_norm", ""), before)])
+                own, accumulated = trained(optimizer), self._steps.accumulated
+                before, after = norm.result(own, accumulated=accumulated)
+                logged = self._entry.has(("grad_norm", ""))
+                if before is not None and self._ranks.size == 1 and not logged:
+                    self._entry.put([(("grad_norm", ""), before)])
                 if after is not None:
                     scale = getattr(optimizer, "grad_scale", None)  # a fused one unscales by itself
                     used = after if scale is None else after / scale.to(after.device)
@@ -377,19 +389,11 @@ class Watch:
         except Exception as error:  # whatever it is, the training goes on
             self.failures += 1
             if self.failures == 1:
+                own = isinstance(error, PoiseError)
+                what = f"{error}" if own else f"Watch: {type(error).__name__}: {error}"
                 warnings.warn(
-                    f"Watch: {type(error).__name__}: {error}; the training goes on, and .failures "
+                    f"{what}; the training goes on, and .failures "
                     "counts how often something could not be recorded or measured",
                     PoiseWarning,
                     stacklevel=4,
                 )
-
-
-def _pairs(found: Given) -> list[tuple[Key, Scalar]]:
-    """The numbers of one total under their keys."""
-    return [
-        (("total", ""), found.total),
-        *((("terms", name), value) for name, value in found.values.items()),
-        *((("weights", name), value) for name, value in found.weights.items()),
-        *((("counts", name), value) for name, value in found.counts.items()),
-    ]

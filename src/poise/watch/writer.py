@@ -1,15 +1,16 @@
 """From numbers to lines of the record, those of all ranks together."""
 
+import math
 from collections.abc import Mapping, Sequence
 
-from torch import nn
+from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from poise.record.recorder import Recorder
 from poise.watch.distributed import Ranks, numbers_of, reduced
 from poise.watch.evaluation import Means
 from poise.watch.facts import facts
-from poise.watch.sink import Entry, Numbers, grouped, on_host
+from poise.watch.sink import LOST, Entry, Numbers, grouped, on_host
 from poise.watch.terms import Given, Scalar
 
 
@@ -36,7 +37,7 @@ class Writer:
         if self._recorder is None:
             return
         known = {"watch": {**watching, "ranks": self._ranks.size}, **facts(model, optimizers)}
-        weights = {name: float(one) for name, one in found.weights.items() if _at_hand(one)}
+        weights = {name: _plain(one) for name, one in found.weights.items() if _at_hand(one)}
         self._recorder.declare(terms=found.values, weights=weights, facts=known)
 
     def tell(self, facts: Mapping[str, object]) -> None:
@@ -45,11 +46,21 @@ class Writer:
             self._recorder.declare(facts=facts)
 
     def steps(self, entries: Sequence[Entry]) -> None:
-        """Writes micro-batches. A collective: with several ranks every rank must come."""
+        """Writes micro-batches. A collective: with several ranks every rank must come.
+
+        Raises:
+            Exception: One of them cannot be written; all others are.
+        """
         mine = numbers_of(entries)
         everyone = self._ranks.gather(mine)
+        failures: list[Exception] = []
         for numbers in mine if everyone == [mine] else reduced(everyone):
-            self._step(numbers)
+            try:
+                self._step(numbers)
+            except Exception as error:  # whatever it is, it is the fault of this one alone
+                failures.append(error)
+        if failures:
+            raise failures[0]
 
     def evaluation(self, step: int, split: str, means: Means) -> None:
         """Writes an evaluation. A collective: with several ranks every rank must come."""
@@ -80,18 +91,20 @@ class Writer:
         if self._recorder is None:
             return
         groups = grouped(numbers)
-        skipped = _only(groups, "skipped")
+        lost = _only(groups, LOST)
+        skipped = _only(groups, "skipped") or (lost is not None and math.isnan(lost))
         self._recorder.step(
             int(groups["at"]["step"]),
             micro=int(groups["at"]["micro"]),
             total=_only(groups, "total"),
-            terms=groups["terms"],
-            weights=groups["weights"],
+            terms=groups.get("terms"),
+            weights=groups.get("weights"),
             counts=groups.get("counts"),
             lr=list(groups["lr"].values()) if "lr" in groups else None,
             grad_norm=_only(groups, "grad_norm"),
             grad_norm_used=_only(groups, "grad_norm_used"),
             skipped=1 if skipped else None,
+            discarded=1 if lost is not None and not skipped else None,
             log=groups.get("log"),
         )
 
@@ -99,6 +112,10 @@ class Writer:
 def _only(groups: Mapping[str, Mapping[str, float]], group: str) -> float | None:
     """The number of a group that has no names."""
     return groups.get(group, {}).get("")
+
+
+def _plain(one: Scalar) -> float:
+    return one.detach().item() if isinstance(one, Tensor) else float(one)
 
 
 def _at_hand(one: Scalar) -> bool:

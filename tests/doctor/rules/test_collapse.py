@@ -57,3 +57,14 @@ def test_a_log_variance_that_settles_is_silent() -> None:
     settled = -6 * (1 - np.exp(-np.arange(N) / 40))
     run = make_run(FALLING, statistics={"log_var_pose": settled})
     assert not found_by(UncertaintyCollapse(), run)
+
+
+def test_a_plain_spread_in_a_watched_run() -> None:
+    """What its author chose to log counts, unless it may be that of a policy's actions."""
+    dying = {"std": decay(RNG, 400, 15, tau=0.03)}
+    watch = {"watch": {"every": 50}}
+    (one,) = found_by(StatisticCollapse(), make_run(FALLING, statistics=dying, declared=watch))
+    assert (one.severity, one.terms) == (Severity.WARNING, ("std",))
+    assert not found_by(StatisticCollapse(), make_run(FALLING, statistics=dying))
+    policy = FALLING | {"actor_loss": decay(RNG, 5, 1)}
+    assert not found_by(StatisticCollapse(), make_run(policy, statistics=dying, declared=watch))

@@ -5,6 +5,7 @@ import numpy as np
 from poise.doctor.finding import Severity
 from poise.doctor.rules.eval_mismatch import EvalFactor, EvalObjective, train_at
 from tests.doctor.build import make_run
+from tests.doctor.build_probes import watched
 from tests.doctor.healthy import HEALTHY, N, decay
 from tests.doctor.rules_of import found_by
 
@@ -102,3 +103,14 @@ def test_training_beside_an_evaluation_before_the_first_record() -> None:
     """The first value stands in; steps that fold back are sorted."""
     steps = np.array([10, 20, 30, 20])
     assert train_at(steps, np.array([4.0, 3.0, 2.0, 1.0]), np.array([0, 100])).tolist() == [4, 2.5]
+
+
+def test_parts_of_the_mean_of_a_step_are_no_factor() -> None:
+    """Four micro-batches that record their quarter: the evaluation is the sum of four."""
+    ce = decay(RNG, 7, 2, noise=0.02)
+    at = np.linspace(0, N - 1, 9)[1:].astype(int)
+    micro = np.arange(N)
+    given = {"evals": {"loss": 4 * ce[at]}, "eval_steps": at // 4, "steps": micro // 4}
+    assert not found_by(EvalFactor(), watched({"ce": ce}, micro=micro, **given))
+    given["evals"] = {"loss": 64 * ce[at]}
+    assert found_by(EvalFactor(), watched({"ce": ce}, micro=micro, **given))

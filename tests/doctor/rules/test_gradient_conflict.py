@@ -43,3 +43,21 @@ def test_adversaries_are_silent() -> None:
     assert not found_by(GradientConflict(), made(0, mean=-0.9, role="adversary"))
     (one,) = found_by(GradientConflict(), made(0, mean=-0.9, role="regulariser"))
     assert one.severity is Severity.NOTE
+
+
+@SEEDS
+def test_a_slow_drift_is_worth_few_probes(seed: int) -> None:
+    """The near miss: far below -0.3 on average and in every window, but two values long."""
+    rng = np.random.default_rng(seed)
+    drift = np.linspace(-0.95, -0.35, 24) + 0.02 * rng.standard_normal(24)
+    terms = {"a": fall(2, 1, rng), "b": fall(2, 2, rng)}
+    assert not found_by(GradientConflict(), watched(terms, cosines={("a", "b"): drift}))
+
+
+def test_the_evidence_states_the_interval() -> None:
+    """How many probes there are and what they are worth."""
+    (one,) = found_by(GradientConflict(), made(0, mean=-0.7))
+    (fact,) = one.evidence
+    assert "n=24" in fact.text
+    assert "95% interval" in fact.text
+    assert -0.7 < fact.value < -0.3

@@ -96,3 +96,22 @@ def test_a_share_that_is_not_honoured(seed: int) -> None:
     (one,) = found_by(ShareNotHonoured(), run(seed, share=0.01, declared=wish))
     assert one.terms == ("small",)
     assert not found_by(ShareNotHonoured(), run(seed, share=0.06, declared=wish))
+
+
+def test_the_factor_that_brings_five_percent_is_told() -> None:
+    """Other terms unchanged: 0.2% times 26 is 5% of the new sum."""
+    (one,) = found_by(GradientStarvation(), run(0, share=0.002, weights={"small": 0.5}))
+    factor = float(one.action.partition(" by ")[2].split()[0])
+    assert factor * 0.002 / (factor * 0.002 + 0.998) == pytest.approx(0.05, rel=0.2)
+
+
+@SEEDS
+def test_a_vanishing_share_with_a_term_that_lags_is_a_warning(seed: int) -> None:
+    """Its head learns something; above 0.0001, or if it keeps up, it stays a note."""
+    (one,) = found_by(GradientStarvation(), run(seed, share=1e-6, end=13.5))
+    assert (one.severity, one.terms) == (Severity.WARNING, ("small",))
+    assert "0.0000" in one.summary or "0.0001" in one.summary
+    assert "lags behind" in one.summary
+    for share, end in ((1e-3, 13.5), (1e-6, 6.0)):
+        (one,) = found_by(GradientStarvation(), run(seed, share=share, end=end))
+        assert one.severity is Severity.NOTE

@@ -98,6 +98,14 @@ def test_switching_of_an_adversary_or_by_logged_weights_is_a_note() -> None:
         assert one.severity is Severity.NOTE
 
 
+def test_a_hinge_whose_margin_is_met_is_a_note() -> None:
+    """It came down to 0 and comes back a little; what is switched comes back at its level."""
+    on = (np.arange(N) // 40) % 2 == 0
+    falling = np.where(np.arange(N) < 40, np.linspace(9, 4, N), 3.0) * on
+    (one,) = found_by(TermSwitches(), make_run({"ce": decay(RNG, 8, 6), "margin": falling}))
+    assert one.severity is Severity.NOTE
+
+
 def test_one_start_or_a_lazy_penalty_is_no_switching() -> None:
     """A term that starts once, and one that is computed every eighth record."""
     lazy = np.where(np.arange(N) % 8 == 0, 4.0, 0.0)

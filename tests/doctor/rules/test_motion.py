@@ -1,11 +1,13 @@
 """Trainings in which nothing moves, and those in which it only looks so."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from poise.doctor.finding import Severity
 from poise.doctor.rules.motion import AverageCannotMove, OptimizerNeverSteps, ParametersStill
-from poise.run import Run
+from poise.run import Kind, Run, Series
 from tests.doctor.build_probes import fall, watched
 from tests.doctor.rules_of import found_by
 
@@ -80,3 +82,25 @@ def test_a_slow_average_is_found() -> None:
             evals={"ce": [1.0, 1.0, 1.0]},
         )
         assert len(found_by(AverageCannotMove(), run)) == expected
+
+
+@pytest.mark.parametrize(
+    ("marks", "summary", "cause"),
+    [
+        (("discarded",), "step() is never called", "Nobody calls"),
+        (("skipped",), "the optimizer has made 0 steps", "Mixed precision"),
+        ((), "the optimizer has made 0 steps", "counter"),
+    ],
+)
+def test_why_no_step_comes(marks: tuple[str, ...], summary: str, cause: str) -> None:
+    """Mixed precision is blamed only for what the record says that it skipped."""
+    run = stepping(200, 0)
+    extra = {
+        name: Series(name=name, kind=Kind.STATISTIC, rows=np.arange(3, 200, 4), values=np.ones(50))
+        for name in marks
+    }
+    table = replace(run.train, series={**run.train.series, **extra})
+    (one,) = found_by(OptimizerNeverSteps(), replace(run, tables=(table,)))
+    assert one.summary.startswith(summary)
+    assert cause in one.cause
+    assert [fact.text[:2] for fact in one.evidence[1:]] == ["50"] * len(marks)

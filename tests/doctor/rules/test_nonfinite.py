@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from poise.doctor import diagnose
 from poise.doctor.finding import Severity
 from poise.doctor.rules.nonfinite import (
     NonfiniteEval,
@@ -108,3 +109,29 @@ def test_a_single_skipped_batch_is_a_note(count: int, severity: Severity) -> Non
     """One record is what gradient scaling leaves, a tenth of the run is not, no end is the end."""
     (one,) = found_by(NonfiniteTerm(), make_run({"a": broken(decay(RNG, 7, 2), 90, 90 + count)}))
     assert one.severity is severity
+
+
+def test_all_terms_at_once_after_a_gradient_blame_the_parameters() -> None:
+    """The gradient broke at step 100, every value at 101; without it the values are looked at."""
+    terms = {"ce": broken(decay(RNG, 7, 2), 101), "kl": broken(decay(RNG, 1, 0.5), 101)}
+    norm = broken(decay(RNG, 5, 1), 100)
+    outcome = diagnose(make_run(terms, grad_norm=norm))
+    first, second = outcome.findings[:2]
+    assert (first.rule, first.severity) == ("nonfinite-gradient", Severity.ERROR)
+    assert (second.rule, second.caused_by) == ("nonfinite-term", ("nonfinite-gradient",))
+    assert "all 2 terms at once" in second.summary
+    assert "step 100" in second.action
+    (alone,) = found_by(NonfiniteTerm(), make_run(terms, grad_norm=broken(norm, 101)[:101]))
+    assert "all 2 terms at once" in alone.summary
+
+
+@pytest.mark.parametrize("healed", [95, 101])
+def test_a_gradient_that_healed_or_one_term_alone_is_not_blamed_on_it(healed: int) -> None:
+    """A skipped step spared the parameters; one term that breaks first is its own cause."""
+    both = {"ce": broken(decay(RNG, 7, 2), 101), "kl": broken(decay(RNG, 1, 0.5), 101)}
+    norm = broken(decay(RNG, 5, 1), 90, healed)
+    (one,) = found_by(NonfiniteTerm(), make_run(both, grad_norm=norm))
+    assert bool(one.caused_by) == (healed == 101)
+    alone = {"ce": decay(RNG, 7, 2), "kl": broken(decay(RNG, 1, 0.5), 101)}
+    (one,) = found_by(NonfiniteTerm(), make_run(alone, grad_norm=broken(decay(RNG, 5, 1), 90)))
+    assert not one.caused_by

@@ -6,6 +6,7 @@ from poise.doctor.finding import Severity
 from poise.doctor.rules.nonfinite_gradient import LossScaleFalling, NonfiniteGradient
 from poise.run import Event
 from tests.doctor.build import make_run
+from tests.doctor.build_probes import watched
 from tests.doctor.healthy import N, decay
 from tests.doctor.rules_of import found_by
 
@@ -54,3 +55,15 @@ def test_overflow_messages() -> None:
     assert severities(range(0, N, 4)) == [Severity.WARNING]
     assert severities(range(0, N, 50)) == [Severity.NOTE]
     assert severities(range(10)) == []
+
+
+def test_the_norm_after_clipping_is_not_reported_besides() -> None:
+    """It breaks with the one before; alone it is told."""
+    norm = decay(RNG, 5, 1)
+    norm[50::10] = np.nan
+    terms = {"a": decay(RNG, 7, 2)}
+    found = found_by(NonfiniteGradient(), watched(terms, grad_norm=norm, grad_norm_used=norm))
+    assert [one.terms for one in found] == [("grad_norm",)]
+    fine = np.ones(N)
+    found = found_by(NonfiniteGradient(), watched(terms, grad_norm=fine, grad_norm_used=norm))
+    assert [one.terms for one in found] == [("grad_norm_used",)]

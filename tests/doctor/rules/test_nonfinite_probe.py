@@ -32,4 +32,20 @@ def test_a_value_that_went_first_is_a_warning() -> None:
     run = watched(terms, shares={"ce": 0.5, "mass": 0.5}, events=[event])
     (one,) = found_by(TermGradientNonfinite(), run)
     assert one.severity is Severity.WARNING
-    assert one.caused_by == ("nonfinite-term",)
+    assert "nonfinite-term" in one.caused_by
+
+
+def test_terms_that_break_later_are_named_under_the_first() -> None:
+    """Their own values are not finite by then: consequences, not findings of their own."""
+    rng = np.random.default_rng(0)
+    terms = {"ce": fall(2, 1, rng), "mass": fall(2, 1, rng)}
+    for values in terms.values():
+        values[51:] = np.nan
+    events = [
+        Event(name="nonfinite-gradient", step=50, text=TEXT),
+        Event(name="nonfinite-gradient", step=60, text=TEXT.replace("mass", "ce")),
+    ]
+    run = watched(terms, shares={"ce": 0.5, "mass": 0.5}, events=events)
+    (one,) = found_by(TermGradientNonfinite(), run)
+    assert one.terms == ("mass",)
+    assert "'ce' follow" in one.summary

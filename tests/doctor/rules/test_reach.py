@@ -78,3 +78,38 @@ def test_untrained_parameters_are_notes() -> None:
     assert [one.terms for one in found] == [("spare",), ("trunk",)]
     assert {one.severity for one in found} == {Severity.NOTE}
     assert not found_by(ParametersUntrained(), watched(terms(0)))
+
+
+def test_a_reentrant_checkpoint_hides_parameters() -> None:
+    """Nothing is claimed of what the graph cannot show; a compiled region hides nothing."""
+    reach = {"ce": ("trunk.weight",), "edge": ()}
+    for node, found in (("CheckpointFunctionBackward", 0), ("CompiledFunctionBackward", 1)):
+        facts = {"opaque": [node], "unreached": ["block.weight"]}
+        run = watched(terms(0), reach=reach, declared=facts)
+        assert len(found_by(TermReachesNothing(), run)) == found
+        assert len(found_by(ParametersUntrained(), run)) == found
+
+
+def test_what_moves_is_not_called_untrained() -> None:
+    """Learned weights stand beside the terms, so no term reaches them; a still one is told."""
+    facts = {"unreached": ["log_vars", "spare.weight"], "still": []}
+    run = watched(terms(0), motion={"(model)": [1e-3, 1e-3]}, declared=facts)
+    assert [one.terms for one in found_by(ParametersUntrained(), run)] == [("spare",)]
+    for kept in ({"still": ["log_vars"]}, {"parameters": {"unoptimised": ["log_vars"]}}):
+        run = watched(terms(0), motion={"(model)": [1e-3, 1e-3]}, declared=facts | kept)
+        assert found_by(ParametersUntrained(), run)[0].terms == ("log_vars", "spare")
+
+
+def untrained(own: str, still: str) -> list[tuple[Severity, tuple[str, ...]]]:
+    """What is found where no optimizer holds the head of `own`, and `still` does not fall."""
+    rng = np.random.default_rng(0)
+    values = {name: fall(3, 3 if name == still else 1, rng) for name in ("ce", "edge")}
+    facts = {"parameters": {"unoptimised": [f"{own}_head.weight"]}}
+    found = found_by(ParametersUntrained(), watched(values, declared=facts))
+    return [(one.severity, one.terms) for one in found]
+
+
+def test_a_head_in_no_optimizer_whose_term_is_still_is_a_warning() -> None:
+    """If the term falls, an optimizer that is not watched trains its head."""
+    assert untrained("edge", "edge") == [(Severity.WARNING, ("edge", "edge_head"))]
+    assert untrained("ce", "edge") == [(Severity.NOTE, ("ce_head",))]

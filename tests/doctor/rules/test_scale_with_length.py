@@ -4,7 +4,9 @@ import numpy as np
 
 from poise.doctor.finding import Severity
 from poise.doctor.rules.scale_with_length import ScalesWithLength
+from poise.run import Run
 from tests.doctor.build import make_run
+from tests.doctor.build_probes import watched
 from tests.doctor.healthy import N, decay
 from tests.doctor.rules_of import found_by
 
@@ -41,3 +43,24 @@ def test_a_long_run_is_sampled_in_unbroken_pieces() -> None:
     terms = {"text_loss": decay(RNG, 5, 1, n=n) * tokens}
     (one, *_) = found_by(ScalesWithLength(), make_run(terms, counts={"tokens": tokens}))
     assert abs(one.evidence[0].value - 1) < 0.02
+
+
+def accumulated(values: np.ndarray, counts: np.ndarray) -> Run:
+    """A watched run with four micro-batches a step."""
+    size = len(values)
+    return watched(
+        {"ce": values},
+        steps=np.arange(size) // 4,
+        micro=np.arange(size),
+        counts={"tokens": counts},
+        total=None,
+    )
+
+
+def test_parts_of_the_mean_of_a_step_are_no_sums() -> None:
+    """Each grows with its own count, which is right: divided by the count of the whole step."""
+    mean, counts = decay(RNG, 5, 1), TOKENS
+    whole = np.repeat(counts.reshape(-1, 4).sum(axis=1), 4)
+    assert not found_by(ScalesWithLength(), accumulated(mean * counts / whole, counts))
+    (one,) = found_by(ScalesWithLength(), accumulated(mean * counts / 1000, counts))
+    assert one.terms == ("ce",)

@@ -140,3 +140,16 @@ def test_one_term_or_a_larger_fall_is_no_plateau() -> None:
     """The near misses: a single term at 5%, and ten copies at 8%."""
     assert not found_by(Plateau(), make_run(layers(1, end=0.95)))
     assert not found_by(Plateau(), make_run(layers(10, end=0.92)))
+
+
+def test_declared_monitors_may_stand_still() -> None:
+    """By role or by a declared weight of 0; a fitted weight of 0 is a note as before."""
+    rng = np.random.default_rng(5)
+    flat = 3 + 0.01 * rng.standard_normal(400)
+    values = {"ce": np.geomspace(7, 2, 400), "box": flat}
+    off = {"weights": {"box": 0.0}}
+    assert found_by(Plateau(), make_run(values, **off))
+    assert not found_by(Plateau(), make_run(values, source="declared", **off))
+    assert not found_by(Plateau(), make_run(values, declared={"roles": {"box": "monitor"}}))
+    ramp = {"weight_history": {"box": np.linspace(0, 1, 400)}}
+    assert found_by(Plateau(), make_run(values, source="declared", total=None, **ramp))

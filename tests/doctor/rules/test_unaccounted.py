@@ -123,7 +123,7 @@ def test_total_is_one_term_only() -> None:
 
 
 def test_bystanders_are_notes() -> None:
-    """An entropy, a critic's loss, a declared monitor and a second breakdown have an excuse."""
+    """An entropy, a critic's loss, a declared adversary and a second breakdown have an excuse."""
     ce = decay(RNG, 7, 2)
     part = ce * RNG.uniform(0.2, 0.8, N)
     runs = [
@@ -132,7 +132,7 @@ def test_bystanders_are_notes() -> None:
         make_run(
             {"ce": ce, "aux": decay(RNG, 3, 1)},
             weights={"aux": 0.0},
-            declared={"roles": {"aux": "monitor"}},
+            declared={"roles": {"aux": "adversary"}},
         ),
         make_run({"ce": ce, "x": part, "y": ce - part}, weights={"x": 0.0, "y": 0.0}),
         make_run(terms() | {"aux": decay(RNG, 3, 1)}, weights={"aux": 0.0}),
@@ -157,3 +157,13 @@ def test_a_constant_rest_is_a_note() -> None:
     for rest, severity in ((0.8, Severity.NOTE), (np.linspace(0.8, 1.2, N), Severity.WARNING)):
         (one,) = found_by(UnaccountedTotal(), make_run(terms, total=parts + rest))
         assert one.severity is severity
+
+
+def test_declared_monitors_are_silent() -> None:
+    """By their role, or by a weight of 0 that the run declares and never changes."""
+    values = {"ce": decay(RNG, 7, 2), "aux": decay(RNG, 3, 1)}
+    off = {"weights": {"aux": 0.0}}
+    assert found_by(UnaccountedTerms(), make_run(values, **off))
+    assert not found_by(UnaccountedTerms(), make_run(values, source="declared", **off))
+    role = {"roles": {"aux": "monitor"}}
+    assert not found_by(UnaccountedTerms(), make_run(values, declared=role, **off))

@@ -1,10 +1,13 @@
 """Terms driven down without a bound, and value estimates that run away."""
 
 import numpy as np
+import pytest
 
 from poise.doctor.finding import Severity
-from poise.doctor.rules.unbounded import DrivenDown, RunawayValues
+from poise.doctor.rules.unbounded import DrivenDown, FallsUndiminished, RunawayValues
+from poise.run import Run
 from tests.doctor.build import make_run
+from tests.doctor.build_probes import watched
 from tests.doctor.healthy import N, decay
 from tests.doctor.rules_of import found_by
 
@@ -47,3 +50,30 @@ def test_a_critic_that_grows_with_modest_values_is_silent() -> None:
     for critic, actor in ((50.0, -10.0), (200.0, -5.0), (0.1, -100.0)):
         terms = {"critic_loss": np.geomspace(1, critic, N), "actor_loss": 1 + actor * TIME}
         assert not found_by(RunawayValues(), make_run(terms, total=None))
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_straight_fall_with_its_gradient_kept(seed: int) -> None:
+    """Neither the term nor its gradient slows down; with a gradient that shrinks it may end."""
+    rng = np.random.default_rng(seed)
+    straight = 1 - 40 * TIME + 0.05 * rng.standard_normal(N)
+    terms = {"ce": decay(rng, 2, 1), "apart": straight}
+
+    def made(last: float, name: str = "apart") -> Run:
+        norms = {"ce": np.ones(9), name: np.linspace(2, last, 9)}
+        values = {"ce": terms["ce"], name: straight}
+        return watched(values, norms=norms, micro=np.arange(N))
+
+    (one,) = found_by(FallsUndiminished(), made(2.2))
+    assert (one.severity, one.terms) == (Severity.WARNING, ("apart",))
+    assert not found_by(FallsUndiminished(), made(1.0))
+    (one,) = found_by(FallsUndiminished(), made(2.2, "d_loss"))
+    assert one.severity is Severity.NOTE
+
+
+def test_a_likelihood_with_a_growing_gradient_is_silent() -> None:
+    """It slows down, whatever its gradient does."""
+    slowing = 1 - 40 * (1 - np.exp(-3 * TIME))
+    norms = {"ce": np.ones(9), "nll": np.linspace(1, 9, 9)}
+    terms = {"ce": decay(RNG, 2, 1), "nll": slowing}
+    assert not found_by(FallsUndiminished(), watched(terms, norms=norms, micro=np.arange(N)))

@@ -21,6 +21,7 @@ from poise.doctor.rules.gradient_share import (
     ShareNotHonoured,
     ShareTooSmall,
 )
+from poise.doctor.rules.gradients_kept import GradientsKept
 from poise.doctor.rules.jump import TermJump, TermSwitches, TotalJump
 from poise.doctor.rules.motion import AverageCannotMove, OptimizerNeverSteps, ParametersStill
 from poise.doctor.rules.no_effect import (
@@ -64,7 +65,8 @@ from poise.doctor.rules.standstill import NothingFalls
 from poise.doctor.rules.starvation import ValueStarvation
 from poise.doctor.rules.stuck import LongPlateau, Plateau, StuckAtLogK
 from poise.doctor.rules.unaccounted import UnaccountedTerms, UnaccountedTotal
-from poise.doctor.rules.unbounded import DrivenDown, RunawayValues
+from poise.doctor.rules.unbounded import DrivenDown, FallsUndiminished, RunawayValues
+from poise.doctor.rules.watching import MeasuringFailed, TotalUnused, TotalWithoutGraph
 from poise.doctor.rules.weight_normaliser import NormaliserStarvesGradient
 from poise.doctor.rules.zero_rate import LearningRateRounded, LearningRateZero
 from poise.errors import RuleNameError
@@ -79,6 +81,7 @@ RULES: tuple[Rule, ...] = (
     LossScaleFalling(),
     TermReachesNothing(),
     TermGradientZero(),
+    TotalWithoutGraph(),
     WeightIgnored(),
     OptimizerNeverSteps(),
     LearningRateZero(),
@@ -96,6 +99,7 @@ RULES: tuple[Rule, ...] = (
     Spike(),
     OutOfScale(),
     GradientGrowth(),
+    TotalUnused(),
     UnaccountedTotal(),
     UnaccountedTerms(),
     EvalObjective(),
@@ -108,6 +112,7 @@ RULES: tuple[Rule, ...] = (
     LearningRateSawtooth(),
     LearningRateRounded(),
     SchedulerCrash(),
+    GradientsKept(),
     CountsApart(),
     ScalesWithLength(),
     TotalJump(),
@@ -121,6 +126,7 @@ RULES: tuple[Rule, ...] = (
     WeightConstant(),
     RewardZero(),
     DrivenDown(),
+    FallsUndiminished(),
     RunawayValues(),
     StatisticCollapse(),
     UncertaintyCollapse(),
@@ -147,6 +153,7 @@ RULES: tuple[Rule, ...] = (
     Restart(),
     RepeatedSteps(),
     LogGap(),
+    MeasuringFailed(),
     Truncated(),
     RoundedTerms(),
     SmoothedTotal(),
@@ -161,8 +168,8 @@ def find_rules(name: str) -> tuple[Rule, ...]:
         RuleNameError: Neither a rule nor a fault class is called so.
 
     Example:
-        >>> [rule.name for rule in find_rules("unaccounted")]
-        ['unaccounted-total', 'unaccounted-terms']
+        >>> [rule.name for rule in find_rules("conflict")]
+        ['gradient-conflict', 'rises-while-others-fall']
     """
     found = tuple(rule for rule in RULES if name in (rule.name, rule.fault))
     if not found:

@@ -8,8 +8,9 @@ import numpy as np
 from poise.doctor.case import Case
 from poise.doctor.finding import Evidence, Fault, Finding, Severity
 from poise.doctor.probes import optimizers, reach, scale_free, shares, weights_of
+from poise.doctor.proofs import rerun
 from poise.doctor.rule import Need
-from poise.doctor.series import named, number, steps_between
+from poise.doctor.series import multiple, named, number, steps_between
 from poise.run import Floats, Ints
 
 CLIPPED = 0.99
@@ -23,11 +24,15 @@ LEAST = 5
 
 
 def factors(case: Case) -> tuple[Ints, Floats, Floats]:
-    """Steps, gradient norms before, and the factor between them and those after, each (n,)."""
+    """Steps, gradient norms before, and the factor between them and those after, each (n,).
+
+    Steps without any gradient, before or after, are left out.
+    """
     rows, values = case.train.aligned(["grad_norm", "grad_norm_used"])
-    good = np.isfinite(values).all(axis=1) & (values[:, 0] > 0)
-    steps, values = case.train.steps[rows][good], values[good]
-    return steps, values[:, 0], values[:, 1] / values[:, 0]
+    with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
+        factor = values[:, 1] / values[:, 0]
+    good = np.isfinite(values).all(axis=1) & (values > 0).all(axis=1) & np.isfinite(factor)
+    return case.train.steps[rows][good], values[good, 0], factor[good]
 
 
 @final
@@ -66,7 +71,8 @@ class ClippingAlways:
         place = shares(case)
         top = None if place is None else max(place.names, key=place.median)
         share = 0.0 if place is None or top is None else place.median(top)
-        varies = float(np.std(factor) / np.mean(factor))
+        mean = float(np.mean(factor))
+        varies = float(np.std(factor)) / mean if mean else 0.0
         harmless = scale_free(case) and not (varies > HALF and share > 0.95)
         where = steps_between(steps)
         usual, used = float(np.median(before)), float(np.median(before * factor))
@@ -106,7 +112,7 @@ class ClippingAlways:
             + "Expected in recipes that clip at 1.0 with Adam.",
             action="Set the threshold near the 90th percentile of the norm "
             f"({number(float(np.percentile(before, 90)))}), or lower the learning rate instead.",
-            verify="Compare two runs with `poise compare`: if nothing changes, it did nothing.",
+            verify=rerun("that threshold", "if nothing changes, the clipping did nothing"),
             caused_by=("gradient-dominance",),
         )
 
@@ -145,8 +151,18 @@ class ScaleUndone:
         middle = float(np.median(factor))
         same = float(np.ptp(factor)) <= 1e-3 * middle and float(np.ptp(before)) > 0.01 * before[0]
         if same and abs(middle - 1) > 0.01:
-            text = f"the optimizer gets {number(middle)} times the gradient in all seen steps"
-            yield self._note(text, (), steps_between(steps), middle, "grad_norm_used")
+            text = f"the optimizer gets {multiple(middle)} times the gradient in all seen steps"
+            fact = "gradient norm as the optimizer gets it over the one of the backward pass: "
+            fact += f"{number(float(factor.min()))} to {number(float(factor.max()))} in "
+            fact += f"{len(factor)} steps"
+            found = Evidence(
+                text=fact,
+                series="grad_norm_used",
+                steps=steps_between(steps),
+                value=middle,
+                threshold=1.0,
+            )
+            yield self._note(text, (), found)
 
     def _heads(self, case: Case) -> Iterator[Finding]:
         reached = reach(case)
@@ -159,24 +175,30 @@ class ScaleUndone:
         }  # fmt: skip
         if alone:
             told = ", ".join(f"'{name}' {number(one)}" for name, one in alone.items())
-            steps = (int(case.train.steps.min()), int(case.train.steps.max()))
             text = f"terms that share no parameter have weights: {told}"
             first = next(iter(alone))
-            yield self._note(text, tuple(alone), steps, alone[first], f"weight/{first}")
+            mine = len(reached[first])
+            found = Evidence(
+                text=f"'{first}' reaches {mine} parameter tensors, none of which another term "
+                f"reaches; its weight is {number(alone[first])}",
+                series=f"weight/{first}",
+                steps=steps_between(case.train.steps),
+                value=alone[first],
+                threshold=1.0,
+            )
+            yield self._note(text, tuple(alone), found)
 
-    def _note(
-        self, text: str, terms: tuple[str, ...], steps: tuple[int, int], value: float, series: str
-    ) -> Finding:
+    def _note(self, text: str, terms: tuple[str, ...], found: Evidence) -> Finding:
         return Finding(
             rule=self.name,
             fault=self.fault,
             severity=Severity.NOTE,
             terms=terms,
-            steps=steps,
+            steps=found.steps,
             summary=f"{text}; the Adam family undoes it",
-            evidence=(Evidence(text=text, series=series, steps=steps, value=value, threshold=1.0),),
+            evidence=(found,),
             cause="Adam divides by the size of the gradient. Expected where the factor is a habit, "
             "or keeps half precision in range.",
             action="Change the learning rate of that parameter group instead.",
-            verify="Train with the factor 1: the losses must be the same within noise.",
+            verify=rerun("the factor 1", "the losses must be the same within noise"),
         )

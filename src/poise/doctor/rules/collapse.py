@@ -8,9 +8,10 @@ import numpy as np
 
 from poise.doctor.case import Case
 from poise.doctor.finding import Evidence, Fault, Finding, Severity
+from poise.doctor.hints import role_of
 from poise.doctor.proofs import rerun
 from poise.doctor.rule import Need
-from poise.doctor.series import number
+from poise.doctor.series import multiple, number
 from poise.doctor.stats import thin, trend
 from poise.doctor.trace import Stretch, Trace
 from poise.run import Kind
@@ -32,6 +33,7 @@ _MUST_VARY = re.compile(
     r"[\W_]*(std|var|variance)|(^|[\W_])gamma([\W_]|$)|modulation",
     re.IGNORECASE,
 )
+_PLAIN = re.compile(r"(std|variance|spread|diversity)", re.IGNORECASE)
 _BY_NATURE = re.compile(r"(policy|action|pi|^|[\W_])entropy|sigma|temperature", re.IGNORECASE)
 _LOG_VARIANCE = re.compile(r"log[\W_]*(var|sigma|std)|s_hat", re.IGNORECASE)
 _NOISE = re.compile(r"(noise|diffusion|edm|min|max)", re.IGNORECASE)
@@ -46,7 +48,9 @@ class StatisticCollapse:
 
     Statistic: last tenth of a logged statistic over its highest level (of two neighbouring
     records), for names that say codebook or prototype perplexity or usage, active codes or units,
-    attention or routing entropy, rank, and spread of features. Thresholds: 0.1, for the whole last
+    attention or routing entropy, rank, and spread of features; in a watched run without a policy
+    also for a plain `std`, `variance`, `spread` or `diversity`, which its author chose to log.
+    Thresholds: 0.1, for the whole last
     third of the records, while the total (or a term) falls by 5%. 0.1 is the level at which seeded
     collapses were told from training that specialises. Plain entropies and sigmas are a note: a
     policy becomes decided.
@@ -66,12 +70,19 @@ class StatisticCollapse:
         if len(stretch) < 10 or not _learns(stretch):
             return
         dead = [one for one in stretch.of_kind(Kind.STATISTIC) if _dead(one)]
-        strong = [one for one in dead if _MUST_VARY.search(one.name)]
+        strong = [one for one in dead if _MUST_VARY.search(one.name) or _chosen(case, one)]
         if strong:
             yield _collapsed(stretch, strong, Severity.WARNING)
         for one in dead:
             if one not in strong and _BY_NATURE.search(one.name):
                 yield _collapsed(stretch, [one], Severity.NOTE)
+
+
+def _chosen(case: Case, one: Trace) -> bool:
+    """True for a plain spread in a watched run; that of a policy's actions may die."""
+    policy = any(role_of(case, term.name) == "reinforcement" for term in case.terms)
+    plain = _PLAIN.fullmatch(one.name) is not None
+    return plain and not policy and bool(case.run.declared.get("watch"))
 
 
 def _learns(stretch: Stretch) -> bool:
@@ -179,10 +190,10 @@ def _uncertain(one: Trace, late: float) -> Finding:
         terms=(one.name,),
         steps=one.steps,
         summary=f"'{one.name}' falls from {number(one.opening)} to {number(late)} and does not "
-        f"slow down: the precision has grown {number(factor)}-fold",
+        f"slow down: the precision has grown {multiple(factor)}-fold",
         evidence=(
             Evidence(
-                text=f"exp(-s) is {number(factor)} times its start and still grows",
+                text=f"exp(-s) is {multiple(factor)} times its start and still grows",
                 series=one.name,
                 steps=one.steps,
                 value=factor,

@@ -9,6 +9,7 @@ import numpy as np
 from poise.doctor.case import Case
 from poise.doctor.finding import Evidence, Fault, Finding, Severity
 from poise.doctor.hints import role_of
+from poise.doctor.measured import gradient_of, opposition
 from poise.doctor.proofs import alone
 from poise.doctor.rule import Need
 from poise.doctor.series import number
@@ -154,6 +155,16 @@ def _finding(
             threshold=FELL,
         )
     )
+    measured, advice = opposition(case, one.name, best.name)
+    if measured:
+        facts.append(
+            Evidence(
+                text=f"'{one.name}': {measured}; {gradient_of(case, one.name)}",
+                series=one.name,
+                steps=one.steps,
+                value=one.fall,
+            )
+        )
     where = "training and evaluation" if agreeing else "training"
     total = next(iter(stretch.of_kind(Kind.TOTAL)), None)
     besides = f" and '{total.name}' to {number(total.end)}" if total is not None else ""
@@ -165,13 +176,20 @@ def _finding(
         steps=one.steps,
         summary=f"'{one.name}' rises by {rise:.0%} in {where} ({number(_begin(one))} -> "
         f"{number(one.end)}) while '{best.name}' falls to {number(best.end)}{besides}; "
-        f"{GRADIENT_UNKNOWN}",
+        f"{measured or GRADIENT_UNKNOWN}",
         evidence=tuple(facts),
         cause="The other terms move the shared parameters against it, its weight is too small, or "
         "its sign or target is wrong. Expected if it is adversarial, a penalty that settles, or "
         "follows a curriculum.",
-        action=f"Measure the cosine between the gradients of '{one.name}' and '{best.name}' over a "
+        action=advice
+        or f"Measure the cosine between the gradients of '{one.name}' and '{best.name}' over a "
         "window of probes (poise.Watch); if it is negative, separate capacity or balance them.",
         verify=alone(one.name, "falls: the others oppose it; rises: its target or sign is wrong"),
-        caused_by=("statistic-collapse", "late-degradation", "total-jump"),
+        caused_by=(
+            "term-reaches-nothing",
+            "parameters-untrained",
+            "statistic-collapse",
+            "late-degradation",
+            "total-jump",
+        ),
     )

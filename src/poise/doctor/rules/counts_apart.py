@@ -8,6 +8,7 @@ import numpy as np
 from poise.doctor.case import Case
 from poise.doctor.finding import Evidence, Fault, Finding, Severity
 from poise.doctor.probes import ENOUGH, Place, at, held_back, judged, shares
+from poise.doctor.proofs import rerun
 from poise.doctor.rule import Need
 from poise.doctor.series import number
 from poise.run import Kind
@@ -95,5 +96,5 @@ class CountsApart:
             "there. Expected in an ELBO and in token-level losses.",
             action="Reduce all terms alike (sum over features, mean over the batch: poise.reduce) "
             "or state the factor as a weight.",
-            verify="Shares at the next probes.",
+            verify=rerun("that division", "its gradient share must change by as much"),
         )

@@ -9,7 +9,16 @@ import numpy as np
 from poise.doctor.case import Case
 from poise.doctor.finding import Evidence, Fault, Finding, Severity
 from poise.doctor.rule import Need
-from poise.doctor.series import longest, mad, named, number, steps_between, weights_at
+from poise.doctor.series import (
+    by_step,
+    longest,
+    mad,
+    multiple,
+    named,
+    number,
+    steps_between,
+    weights_at,
+)
 from poise.run import Composition, Floats, Ints, Series, Table
 
 
@@ -218,7 +227,8 @@ class EvalFactor:
     under 5%, over at least 5 evaluations in which both totals halve; always a note.
 
     Healthy look-alikes: harder evaluation data (its factor drifts), dropout and augmentation (below
-    a factor of 3).
+    a factor of 3), micro-batches that record their part of the step's mean: the factor is gone if
+    the training values of a step are added up.
     """
 
     name: ClassVar[str] = "eval-factor"
@@ -237,20 +247,17 @@ class EvalFactor:
                 continue
             steps = table.steps_of(other)
             beside = train_at(home[0].steps_of(home[1]), home[1].values, steps)
-            yield from self._judge(table, total.name, steps, other.values, beside)
+            whole = train_at(*by_step(home[0], home[1].rows, home[1].values), steps)
+            if not _alike(other.values, whole):
+                yield from self._judge(table, total.name, steps, other.values, beside)
 
     def _judge(
         self, table: Table, name: str, steps: Ints, values: Floats, beside: Floats
     ) -> Iterable[Finding]:
-        good = np.isfinite(values) & np.isfinite(beside) & (values > 0) & (beside > 0)
-        values, beside, steps = values[good], beside[good], steps[good]
-        if len(values) < 5 or min(_swing(values), _swing(beside)) < 2:
+        found = _factor(values, beside)
+        if found is None:
             return
-        ratio = np.log(values) - np.log(beside)
-        middle = float(np.median(ratio))
-        if abs(middle) < np.log(3) or mad(ratio) > 0.05:
-            return
-        factor = float(np.exp(np.clip(middle, -690, 690)))
+        factor, ratio = found
         yield Finding(
             rule=self.name,
             fault=self.fault,
@@ -258,12 +265,13 @@ class EvalFactor:
             terms=(name,),
             steps=steps_between(steps),
             summary=(
-                f"'{name}' of split '{table.split}' is {number(factor)} times the training value "
-                f"at every one of {len(values)} evaluations."
+                f"'{name}' of split '{table.split}' is {multiple(factor)} times the training value "
+                f"at every one of {len(ratio)} evaluations."
             ),
             evidence=(
                 Evidence(
-                    text=f"evaluation is {number(factor)} times training, within {mad(ratio):.1%}",
+                    text=f"evaluation is {multiple(factor)} times training, within "
+                    f"{mad(ratio):.1%}",
                     series=name,
                     steps=steps_between(steps),
                     value=factor,
@@ -279,9 +287,31 @@ class EvalFactor:
         )
 
 
+def _factor(values: Floats, beside: Floats) -> tuple[float, Floats] | None:
+    """The constant factor between two totals that both move, and its logarithms; None without."""
+    good = np.isfinite(values) & np.isfinite(beside) & (values > 0) & (beside > 0)
+    values, beside = values[good], beside[good]
+    if len(values) < 5 or min(_swing(values), _swing(beside)) < 2:
+        return None
+    ratio = np.log(values) - np.log(beside)
+    middle = float(np.median(ratio))
+    if abs(middle) < np.log(3) or mad(ratio) > 0.05:
+        return None
+    return float(np.exp(np.clip(middle, -690, 690))), ratio
+
+
+def _alike(values: Floats, beside: Floats) -> bool:
+    """True if two totals are within the factor of 3 of each other, in the median."""
+    with np.errstate(all="ignore"):
+        ratio = np.log(values) - np.log(beside)
+    ratio = ratio[np.isfinite(ratio)]
+    return bool(len(ratio)) and abs(float(np.median(ratio))) < np.log(3)
+
+
 def _swing(values: Floats) -> float:
     """Largest over smallest of some positive values."""
-    return float(values.max() / values.min())
+    with np.errstate(over="ignore"):
+        return float(values.max() / values.min())
 
 
 def partner(case: Case, table: Table, name: str) -> tuple[Table, Series] | None:

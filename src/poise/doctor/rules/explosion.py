@@ -10,7 +10,7 @@ from poise.doctor.finding import Evidence, Fault, Finding, Severity
 from poise.doctor.hints import role_of
 from poise.doctor.proofs import rerun
 from poise.doctor.rule import Need
-from poise.doctor.series import number, python_name
+from poise.doctor.series import multiple, number, python_name
 from poise.doctor.shares import known_weight
 from poise.doctor.stats import spikes
 from poise.doctor.trace import Stretch, Trace
@@ -168,7 +168,7 @@ def _degraded(stretch: Stretch, risen: list[Trace], *, note: bool = False) -> Fi
 
 
 def _times(one: Trace) -> str:
-    return f"{number(one.end / one.best)} times the best" if one.best > 0 else "up from zero"
+    return f"{multiple(one.end / one.best)} times the best" if one.best > 0 else "up from zero"
 
 
 def _fact(one: Trace) -> Evidence:
@@ -318,8 +318,8 @@ def _growth(one: Trace, *, serious: bool) -> Finding:
         severity=Severity.WARNING if serious else Severity.NOTE,
         terms=(one.name,),
         steps=(int(one.first[one.best_at]), one.steps[1]),
-        summary=f"'{one.name}' grows {number(one.end / one.best)}-fold, from {number(one.best)} to "
-        f"{number(one.end)}",
+        summary=f"'{one.name}' grows {multiple(one.end / one.best)}-fold, from "
+        f"{number(one.best)} to {number(one.end)}",
         evidence=(
             Evidence(
                 text=f"lowest running median {number(one.best)}, last tenth {number(one.end)}, "

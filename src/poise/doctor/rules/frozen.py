@@ -15,6 +15,7 @@ from poise.doctor.series import (
     digits,
     finite,
     longest,
+    multiple,
     named,
     number,
     span,
@@ -269,7 +270,7 @@ class ShareConstant:
             steps=span(table, head),
             summary=(
                 f"{named(names)} keep their ratio to six digits in all {len(head)} records: "
-                f"'{names[1]}' is {number(ratio)} times '{names[0]}'."
+                f"'{names[1]}' is {multiple(ratio)} times '{names[0]}'."
             ),
             evidence=(
                 Evidence(

@@ -8,8 +8,9 @@ import numpy as np
 from poise.doctor.case import Case
 from poise.doctor.finding import Evidence, Fault, Finding, Severity
 from poise.doctor.probes import Place, norms
+from poise.doctor.proofs import rerun
 from poise.doctor.rule import Need
-from poise.doctor.series import number, weight_history
+from poise.doctor.series import multiple, weight_history
 from poise.run import Series
 
 JUMP = 3.0
@@ -60,12 +61,12 @@ class GradientJump:
             severity=Severity.NOTE if adversary else Severity.WARNING,
             terms=(term,),
             steps=steps,
-            summary=f"'{term}' starts at step {start} with {number(ratio)} times the gradient of "
+            summary=f"'{term}' starts at step {start} with {multiple(ratio)} times the gradient of "
             "all other terms together",
             evidence=(
                 Evidence(
                     text=f"largest weighted gradient norm of '{term}' at the first probes after "
-                    f"its start, over the sum of all norms before: {number(ratio)}",
+                    f"its start, over the sum of all norms before: {multiple(ratio)}",
                     series=f"gradient_norm/{term}",
                     steps=steps,
                     value=ratio,
@@ -75,8 +76,8 @@ class GradientJump:
             cause="It starts at full weight with an error that was never trained. Expected for a "
             "stage that is meant to start over.",
             action=f"Ramp the weight of '{term}' up from 0 (poise.schedule), or start it with "
-            f"{number(1 / ratio)} of the weight.",
-            verify="The gradient share at the first probe after the start.",
+            f"{multiple(1 / ratio)} of the weight.",
+            verify=rerun("that ramp", f"no other term may rise from step {start} on"),
         )
 
 

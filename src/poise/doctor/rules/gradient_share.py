@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from poise.doctor.case import Case
 from poise.doctor.finding import Evidence, Fault, Finding, Severity
+from poise.doctor.measured import percent
 from poise.doctor.probes import (
     ENOUGH,
     STEADY,
@@ -26,8 +27,10 @@ from poise.doctor.probes import (
     weight_at,
     windows,
 )
+from poise.doctor.proofs import rerun
 from poise.doctor.rule import Need
-from poise.doctor.series import named, number
+from poise.doctor.rules.starvation import HALVED, LAG
+from poise.doctor.series import multiple, named, number, python_name
 from poise.doctor.shares import value_shares
 from poise.run import Floats
 
@@ -39,6 +42,10 @@ OFTEN = 0.5
 """Part of the windows that must show it."""
 APART = 3.0
 """Factor between a declared and a measured share from which it is not honoured."""
+MEANT = 0.05
+"""Share that a starved task is to be given for a start."""
+VANISHING = 1e-4
+"""Share at which even a weight ten times as large leaves less than a tenth of 1%."""
 LONG = 100
 """Steps from which a term that does not move was given its chance."""
 
@@ -48,9 +55,9 @@ NORMALISERS = ("normaliser-starves-gradient", "value-normaliser")
 def share_facts(case: Case, place: Place, first: str) -> Iterator[Evidence]:
     """Gradient share of a term, those of the others, and its value share beside them."""
     others = [name for name in place.names if name != first]
-    told = ", ".join(f"'{one}' {place.median(one):.2%}" for one in others)
+    told = ", ".join(f"'{one}' {percent(place.median(one))}" for one in others)
     yield Evidence(
-        text=f"gradient share {at(case, place, first)}: '{first}' {place.median(first):.2%}, "
+        text=f"gradient share {at(case, place, first)}: '{first}' {percent(place.median(first))}, "
         f"{told}; median of {len(place)} probes",
         series=f"gradient_share/{first}",
         steps=place.span,
@@ -60,7 +67,7 @@ def share_facts(case: Case, place: Place, first: str) -> Iterator[Evidence]:
     if values is not None and first in values.names:
         share = values.of(first)
         yield Evidence(
-            text=f"'{first}' holds {share:.1%} of the weighted loss value meanwhile",
+            text=f"'{first}' holds {percent(share)} of the weighted loss value meanwhile",
             series=first,
             steps=place.span,
             value=share,
@@ -106,9 +113,11 @@ class GradientStarvation:
 
     Statistic: share of the term in the sum of the norms of the weighted gradients, median of each
     window of 10 probes. Threshold: below 0.01 in at least half of the windows while its weight is
-    steady (within 10%, not the beginning of a ramp). A warning if, in 20 records or more, the term
-    has lost less than 5% of its start while another task lost 30%, and two probes agree; else a
-    note.
+    steady (within 10%, not the beginning of a ramp). A warning if two probes agree and, in 20
+    records or more, the term has lost less than 5% of its start while another task lost 30%; or if
+    its share is below 0.0001, so that a weight ten times as large would change nothing either, and
+    it lags as in `value-starvation`: not halved, and less than a third of the other tasks' median
+    fall in the logarithm. Else a note.
 
     Healthy look-alikes: regularisers, constraints, adversaries, monitors (not judged, by declared
     role or name), ramps, terms that have converged and tasks that learn all the same (notes).
@@ -128,10 +137,14 @@ class GradientStarvation:
                 yield self._finding(case, place, term)
 
     def _finding(self, case: Case, place: Place, term: str) -> Finding:
-        sure = held_back(case, term) and len(place) >= ENOUGH
+        still = held_back(case, term)
+        slow = place.median(term) < VANISHING and lags(case, term)
+        sure = (still or slow) and len(place) >= ENOUGH
         top = max(place.names, key=place.median)
         facts = [*share_facts(case, place, term)]
-        facts += [one for one in (progress(case, term),) if one is not None]
+        told = [term, *movers(case, term)] if slow else [term]
+        facts += [one for one in (progress(case, name) for name in told) if one is not None]
+        how = "; it hardly falls" if still else "; it lags behind"
         heads = "; its own head, under Adam, learns at full speed" if scale_free(case) else ""
         return Finding(
             rule=self.name,
@@ -139,17 +152,38 @@ class GradientStarvation:
             severity=Severity.WARNING if sure else Severity.NOTE,
             terms=(term,),
             steps=place.span,
-            summary=f"'{term}' has {place.median(term):.2%} of the gradient "
-            f"{at(case, place, term)}, '{top}' {place.median(top):.0%}"
-            + ("; it hardly falls" if sure else ""),
+            summary=f"'{term}' has {percent(place.median(term))} of the gradient "
+            f"{at(case, place, term)}, '{top}' {place.median(top):.0%}" + (how if sure else ""),
             evidence=tuple(facts),
             cause=f"The weights leave the shared parameters to '{top}'{heads}. Expected for a "
             "regulariser (declare its role) and for a term that has converged.",
-            action=f"Raise the weight of '{term}' until its share is 5% or more (now "
-            f"{number(float(weight_at(case, term, place.steps)[-1]))}), or lower that of '{top}'.",
-            verify=f"The share of '{term}' at the next probes, and whether it falls.",
+            action=_raise(case, place, term),
+            verify=rerun("that weight", f"'{term}' must end lower and no other term higher"),
             caused_by=(*NORMALISERS, "gradient-dominance", "counts-apart"),
         )
+
+
+def _raise(case: Case, place: Place, term: str) -> str:
+    """What to do for a starved term: the factor that brings its share to 5%, others unchanged."""
+    share = place.median(term)
+    weight = float(weight_at(case, term, place.steps)[-1])
+    if not 0 < share < MEANT:
+        return f"Raise the weight of '{term}' ({number(weight)}) until its share is {MEANT:.0%}."
+    factor = MEANT / (1 - MEANT) * (1 - share) / share
+    return (
+        f"Multiply the weight of '{term}' by {multiple(factor)} ({number(weight)} -> "
+        f"{factor * weight:.2g}): that is {MEANT:.0%} of the gradient as it stands; look at the "
+        "share again, since its gradient changes as it learns."
+    )
+
+
+def lags(case: Case, term: str) -> bool:
+    """True if a task has not halved and fell far less than the other tasks, in the logarithm."""
+    lost = fallen(case, term)
+    paces = [-np.log(max(1 - (fallen(case, one) or 0.0), 1e-12)) for one in movers(case, term)]
+    if lost is None or lost >= HALVED or not paces:
+        return False
+    return bool(-np.log(1 - lost) < LAG * np.median(paces))
 
 
 @final
@@ -198,9 +232,9 @@ class GradientDominance:
             evidence=tuple(facts),
             cause=f"The units and weights of the terms make it so.{meant} Expected if the others "
             "have converged, or if the weight was meant to.",
-            action=f"Lower the weight of '{top}' {number(place.median(top) / 0.5)} times or more "
+            action=f"Lower the weight of '{top}' {multiple(place.median(top) / 0.5)} times or more "
             "and compare what the other terms reach.",
-            verify="Shares at the next probes; the outcome of both runs with `poise compare`.",
+            verify=rerun("that weight", "the other terms must end lower"),
             caused_by=(*NORMALISERS, "counts-apart", "term-gradient-zero"),
         )
 
@@ -257,7 +291,7 @@ class ShareTooSmall:
             "output has too far to go in this many steps. Expected if the term's rest is noise.",
             action=f"Let the head of '{term}' predict in units of its target's range, and declare "
             f"a share of 70% or more for it.",
-            verify=f"'{term}' must end below {number(level(case, term)[1])} in the same steps.",
+            verify=rerun("that share", f"'{term}' must end below {number(level(case, term)[1])}"),
         )
 
 
@@ -300,12 +334,13 @@ class ShareNotHonoured:
             terms=(term,),
             steps=place.span,
             summary=f"'{term}' was declared a gradient share of {wish:.0%} and has "
-            f"{place.median(term):.2%} {at(case, place, term)}",
+            f"{percent(place.median(term))} {at(case, place, term)}",
             evidence=tuple(share_facts(case, place, term)),
             cause="Nothing balances the gradients to the declared shares, or it does so at another "
             "place than was measured. Expected in a balancer's first steps.",
             action="Hand the weights that the balancer computes to the total, and balance at the "
             "tensor that the terms share.",
-            verify="Shares at the next probes.",
+            verify=f"print(torch.autograd.grad({python_name(term)}, shared_tensor, "
+            "retain_graph=True)[0].norm())  # times its weight, over the sum of all terms'",
             caused_by=NORMALISERS,
         )

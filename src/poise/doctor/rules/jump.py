@@ -9,10 +9,11 @@ import numpy as np
 from poise.doctor.case import Case
 from poise.doctor.finding import Evidence, Fault, Finding, Severity
 from poise.doctor.hints import role_of, words
+from poise.doctor.measured import gradient_of, gradients_at
 from poise.doctor.proofs import rerun
 from poise.doctor.rule import Need
 from poise.doctor.series import decimals, named, number, python_name
-from poise.doctor.shares import GRADIENT_UNKNOWN, known_weight
+from poise.doctor.shares import known_weight
 from poise.doctor.stats import Step, level_steps
 from poise.doctor.trace import Stretch, Trace
 from poise.run import Kind
@@ -145,7 +146,8 @@ class TermSwitches:
     no longer one planned stage.
 
     Healthy look-alikes: a lazy penalty every few records (shorter than three records), adversaries
-    and penalties that are trained in turns, data sets that alternate by design.
+    and penalties that are trained in turns, data sets that alternate by design, a hinge whose
+    margin is met, which comes back at less than half of its start (a note).
     """
 
     name: ClassVar[str] = "term-switches-on-and-off"
@@ -176,6 +178,16 @@ def _switches(one: Trace) -> list[int]:
     return [int(at) for at in turns[steady]]
 
 
+def _margin_met(one: Trace) -> bool:
+    """True if a term came down to 0 and then only touches it: less than half of its start.
+
+    What is switched comes back at its level; a hinge whose margin is met comes back a little.
+    """
+    off = np.flatnonzero(one.mid == 0)
+    later = one.mid[off[0] :]
+    return bool(np.median(np.abs(later[later != 0])) < 0.5 * abs(one.start))
+
+
 def _on_level(one: Trace) -> float:
     """Median of a term where it is not zero."""
     return float(np.median(np.abs(one.mid[one.mid != 0])))
@@ -196,7 +208,7 @@ def _switching(case: Case, stretch: Stretch, terms: list[Trace], at: list[int]) 
     one, names = terms[0], tuple(term.name for term in terms)
     whys = [_explanation(case, stretch, one, index) for index in at]
     planned = sum(1 for why in whys if why) > len(at) / 2 or all(
-        role_of(case, name) != "task" for name in names
+        role_of(case, term.name) != "task" or _margin_met(term) for term in terms
     )
     first, last = int(one.first[at[0]]), int(one.first[at[-1]])
     return Finding(
@@ -207,7 +219,8 @@ def _switching(case: Case, stretch: Stretch, terms: list[Trace], at: list[int]) 
         steps=(first, last),
         summary=f"{named(names)}: switched {len(at)} times between 0 and {number(_on_level(one))} "
         f"from step {first} to {last}; "
-        f"{next(filter(None, whys), 'nothing in the log explains it')}; {GRADIENT_UNKNOWN}",
+        f"{next(filter(None, whys), 'nothing in the log explains it')}; "
+        f"{gradient_of(case, one.name)}",
         evidence=(
             Evidence(
                 text=f"switched {len(at)} times, first at steps "
@@ -333,7 +346,7 @@ def _finding(case: Case, jumps: list[_Jump]) -> Finding:
         terms=top.terms,
         steps=(jumps[0].at, jumps[-1].at),
         summary=f"'{top.trace.name}' jumps from {change} at step {steps}{by}; {why}; "
-        f"{GRADIENT_UNKNOWN}",
+        f"{gradients_at(case, top.terms, top.at)}",
         evidence=facts,
         cause="A term starts, ends or changes its weight at once, or a term is computed on some "
         "epochs only. Expected if the stage is planned.",

@@ -8,9 +8,10 @@ import numpy as np
 from poise.doctor.case import Case
 from poise.doctor.finding import Evidence, Fault, Finding, Severity
 from poise.doctor.probes import moved, optimizers, reach
+from poise.doctor.proofs import MOTION
 from poise.doctor.rule import Need
 from poise.doctor.series import named, number, span
-from poise.run import Ints, Kind, Series
+from poise.run import Ints, Kind, Series, Table
 
 FEW = 16
 """Micro-batches without a step from which it is told: twice the usual accumulation of 8."""
@@ -31,6 +32,9 @@ class OptimizerNeverSteps:
     Statistic: micro-batches since the last optimizer step, from the optimizer's own hooks.
     Thresholds: none in 16 is a warning, none in 64 an error; after a first step, none in four
     times the longest distance seen and at least 16.
+
+    Gradients that are thrown away without a step are told apart: skipped by mixed precision, which
+    the watch sees by a loss scale and an overflow, or discarded, because nobody calls `step()`.
 
     Healthy look-alikes: gradient accumulation over more than 16 micro-batches that has only begun;
     a training that was stopped and is evaluated on. A run without a watched optimizer is not
@@ -56,8 +60,7 @@ class OptimizerNeverSteps:
 
     def _finding(self, case: Case, waiting: int, usual: int, done: int) -> Finding:
         table = case.train
-        skipped = table.series.get("skipped")
-        lost = 0 if skipped is None else int(np.nansum(skipped.values))
+        skipped, thrown = _count(table, "skipped"), _count(table, "discarded")
         rates = [one for one in table.of_kind(Kind.LEARNING_RATE) if len(one)]
         zero = bool(rates) and all(float(one.values[-1]) == 0.0 for one in rates)
         facts = [
@@ -70,30 +73,60 @@ class OptimizerNeverSteps:
                 threshold=float(max(FEW, STALLED * usual)),
             )
         ]
-        if lost:
-            text = f"{lost} updates were skipped by mixed precision"
-            facts.append(Evidence(text=text, series="skipped", steps=(0, done), value=float(lost)))
+        for name, lost, what in (
+            ("skipped", skipped, "updates were skipped by mixed precision"),
+            ("discarded", thrown, "times the gradients were thrown away without a step"),
+        ):
+            if lost:
+                text, value = f"{lost} {what}", float(lost)
+                facts.append(Evidence(text=text, series=name, steps=(0, done), value=value))
         if zero:
             text = "the learning rate stays exactly 0, as the scheduler waits for steps"
             facts.append(Evidence(text=text, series=rates[0].name, steps=(0, done), value=0.0))
-        scaled = "the loss scale never gets low enough" if lost else ""
+        cause, action = _why(skipped, thrown)
+        never = "step() is never called: " if thrown > skipped and not done else ""
         return Finding(
             rule=self.name,
             fault=self.fault,
             severity=Severity.ERROR if waiting >= MANY or zero or usual else Severity.WARNING,
             terms=("micro",),
             steps=(done, done),
-            summary=f"the optimizer has made {done} steps and none in the last {waiting} "
+            summary=f"{never}the optimizer has made {done} steps and none in the last {waiting} "
             "micro-batches: no parameter moves",
             evidence=tuple(facts),
-            cause=(scaled and f"Mixed precision throws every update away: {scaled}. ")
-            + "The condition for optimizer.step() is never met: its counter of micro-batches is "
-            "advanced twice a batch, or reset too early. Expected only within the first "
-            "accumulation of a training that accumulates more than this.",
-            action="Print the counter in front of the condition that guards optimizer.step(), and "
-            "make one place advance it.",
-            verify="watch.steps must grow by 1 every accumulation.",
+            cause=f"{cause} Expected only within the first accumulation of a training that "
+            "accumulates more than this.",
+            action=action,
+            verify="print(watch.steps)  # after every accumulation: must grow by 1",
         )
+
+
+def _count(table: Table, name: str) -> int:
+    """How often a mark stands in the training records."""
+    one = table.series.get(name)
+    return 0 if one is None else int(np.nansum(one.values))
+
+
+def _why(skipped: int, thrown: int) -> tuple[str, str]:
+    """The most likely cause of missing steps, and what to do."""
+    if skipped > thrown:
+        return (
+            "Mixed precision throws every update away: the loss scale never gets low enough.",
+            "Print scaler.get_scale() after every update, and find the term whose gradient is not "
+            "finite in half precision.",
+        )
+    if thrown:
+        return (
+            "Nobody calls optimizer.step(): the gradients are computed and zeroed again.",
+            "Call optimizer.step() before optimizer.zero_grad(), on the optimizer that the watch "
+            "was given.",
+        )
+    return (
+        "The condition for optimizer.step() is never met: its counter of micro-batches is advanced "
+        "twice a batch, or reset too early.",
+        "Print the counter in front of the condition that guards optimizer.step(), and make one "
+        "place advance it.",
+    )
 
 
 def _gaps(steps: Ints) -> Ints:
@@ -174,7 +207,7 @@ class ParametersStill:
             "learning rate of 0 on purpose.",
             action="Print the learning rate and the gradient norm of this group before "
             "optimizer.step().",
-            verify="Compare one parameter before and after optimizer.step().",
+            verify=MOTION,
             caused_by=("lr-zero", "optimizer-never-steps", "term-reaches-nothing"),
         )
 
@@ -243,7 +276,7 @@ class AverageCannotMove:
                 cause="The decay was chosen for a training many times as long. Expected if the "
                 "decay is warmed up.",
                 action=f"Use a decay of at most {1 - 5 / steps:.4g}, or warm it up.",
-                verify="Evaluate the trained weights beside the average.",
+                verify="print(loss(model, batch), loss(average, batch))  # apart: the average lags",
             )
 
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from poise.doctor.case import Case
 from poise.doctor.finding import Evidence, Fault, Finding, Severity
+from poise.doctor.probes import listing
 from poise.doctor.proofs import gradient
 from poise.doctor.rule import Need
 from poise.doctor.series import (
@@ -29,6 +30,11 @@ CLASSIFIER = re.compile(
 
 SPREAD = re.compile(r"(?:^|[^a-z])(?:std|var|min|count)(?:[^a-z]|$)", re.IGNORECASE)
 """Names of statistics of a reward that may be 0 although the reward is earned."""
+
+LEARNED = re.compile(
+    r"log_?(vars?|variances?|sigmas?|stds?)|uncertaint|(loss|task|term)_?weight", re.IGNORECASE
+)
+"""Names of parameters that weights of terms are made from."""
 
 ENOUGH = 50
 """Records below which a term that is always 0 may simply not have started yet."""
@@ -184,8 +190,10 @@ class WeightConstant:
     optimizer's parameters.
 
     Statistic: number of different values of each logged weight. Threshold: one for all weights,
-    over at least 50 records. A warning where the run declares a balancer or learned weights, else
-    a note: many logs repeat their fixed weights. A run record that declares neither is passed over.
+    over at least 50 records. A warning where the run declares a balancer or shares, or where the
+    model of a watched run has a parameter named after a learned weight (`log_vars`, `loss_weights`)
+    that no term reaches; else a note: many logs repeat their fixed weights. A run record with
+    neither is passed over.
 
     Healthy look-alikes: fixed weights that are logged anyway, a balancer that still warms up, a
     weight held at its bound.
@@ -201,8 +209,11 @@ class WeightConstant:
         weights = [one for one in table.of_kind(Kind.WEIGHT) if len(one) >= ENOUGH]
         if not weights or not all(constant(one.values) for one in weights):
             return
-        adaptive = any(case.run.declared.get(key) for key in ("balancer", "shares"))
-        if case.run.declared.get("terms") and not adaptive:
+        declared = case.run.declared
+        idle = _idle_weights(case)
+        adaptive = bool(idle or declared.get("balancer") or declared.get("shares"))
+        own = declared.get("terms") or declared.get("watch")
+        if own and not adaptive:
             return  # Our own record: it would declare a balancer, and it holds the weights anyway.
         names = [one.of or one.name for one in weights]
         count = min(len(one) for one in weights)
@@ -225,12 +236,23 @@ class WeightConstant:
                 for one in weights[:8]
             ),
             cause=(
-                "Nothing updates them: the balancer is not called, or learned weights are missing "
-                "from the optimizer. Expected if they are fixed."
+                "Nothing updates them: the balancer is not called, or learned weights"
+                + (f" ({named(idle)})" if idle else "")
+                + " are missing from the optimizer or have no part in the total. Expected if they "
+                "are fixed."
             ),
             action="If they are meant to adapt, pass their parameters to the optimizer.",
             verify="print(any(p is weight for g in optimizer.param_groups for p in g['params']))",
         )
+
+
+def _idle_weights(case: Case) -> list[str]:
+    """Parameters of the model named after a learned weight that no term reaches.
+
+    A learned weight stands beside the terms, so that is where the healthy ones are too.
+    """
+    names = map(str, listing(case.run.declared.get("unreached")))
+    return [name for name in names if LEARNED.search(name)]
 
 
 @final

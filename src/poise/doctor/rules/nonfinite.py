@@ -121,12 +121,14 @@ class NonfiniteTerm:
 
     Every term that shares parameters with it is lost too: one NaN in the sum is NaN in every
     gradient. The rule names the first offender, which is the one to look at; terms that break in
-    the same or a later record are consequences until shown otherwise.
+    the same or a later record are consequences until shown otherwise. Where several break at once
+    after a gradient that was not finite, none is to blame: the update with it broke the parameters.
 
-    Statistic: values that are not finite, per term, by record. Threshold: none are expected. It
-    is an error if the term never becomes finite again, since then the parameters are lost, and a
-    warning if it does. At most one record in a thousand, with finite values after it, is a note:
-    that is what gradient scaling and skipped batches leave behind.
+    Statistic: values that are not finite, per term, by record; whether a logged gradient norm broke
+    before and stayed so. Threshold: none are expected. It is an error if the term never becomes
+    finite again, since then the parameters are lost, and a warning if it does. At most one record
+    in a thousand, with finite values after it, is a note: that is what gradient scaling and skipped
+    batches leave behind.
 
     Healthy look-alikes: a term without samples in a batch (a mean over nothing) that the training
     leaves out of the sum: then the total stays finite, and this is said.
@@ -154,22 +156,49 @@ class NonfiniteTerm:
             severity = Severity.NOTE
         names = [one.series.name for one in together]
         tail = f"; {named([one.series.name for one in later])} follow later" if later else ""
+        broke = _gradient_before(table, first) if len(together) > 1 else None
+        who = f"{named(names)} first"
+        if len(together) > 1 and len(together) == len(case.terms):
+            who = f"all {len(names)} terms at once ({named(names)})"
+        if broke is not None:
+            tail = f", after a gradient that was not finite at step {broke.step}{tail}"
+        at = first.step if broke is None else broke.step
         return Finding(
             rule=self.name,
             fault=self.fault,
             severity=severity,
             terms=tuple(one.series.name for one in found),
             steps=(first.step, max(one.steps[1] for one in found)),
-            summary=f"{named(names)} first: {first.story()}{tail}.",
+            summary=f"{who}: {first.story()}{tail}.",
             evidence=tuple(one.evidence() for one in found),
-            cause=_cause(first, spared=spared),
+            cause=_cause(first, spared=spared, alone=len(together) == 1)
+            if broke is None
+            else BY_GRADIENT,
             action=(
-                f"Save the batch of step {first.step} and run the term '{first.series.name}' on it "
+                f"Save the batch of step {at} and run the term '{first.series.name}' on it "
                 "alone, checking every intermediate for the first NaN or infinity."
+                if len(together) == 1
+                else "Find the term whose gradient is not finite at step "
+                f"{at if broke else at - 1}; the terms are sound up to there."
             ),
-            verify=f"torch.autograd.set_detect_anomaly(True)  # before step {first.step}: "
-            "names the line",
+            verify=f"torch.autograd.set_detect_anomaly(True)  # before step {at}: names the line",
+            caused_by=() if broke is None else ("term-gradient-nonfinite", "nonfinite-gradient"),
         )
+
+
+BY_GRADIENT = (
+    "The parameters were broken: an update with a gradient that was not finite makes every term "
+    "that uses them NaN at once. No term is to blame for its value; one is for its gradient."
+)
+
+
+def _gradient_before(table: Table, first: Break) -> Break | None:
+    """The gradient norm that broke before a term did, and was not finite again until then."""
+    for one in breaks(table, Kind.GRAD_NORM):
+        until = one.bad[one.first : int(np.searchsorted(one.series.rows, first.row))]
+        if len(until) and until.all():
+            return one
+    return None
 
 
 def _total_is_finite(case: Case, table: Table, found: list[Break]) -> bool:
@@ -181,7 +210,7 @@ def _total_is_finite(case: Case, table: Table, found: list[Break]) -> bool:
     return all(bool(np.isin(one.series.rows[one.bad], good).all()) for one in found)
 
 
-def _cause(first: Break, *, spared: bool) -> str:
+def _cause(first: Break, *, spared: bool, alone: bool) -> str:
     if spared:
         return (
             "The total stays finite at these records, so the term is left out there: expected if a "
@@ -194,6 +223,11 @@ def _cause(first: Break, *, spared: bool) -> str:
         )
     if first.infinite_first:
         return "It overflowed to infinity first and NaN followed: exp, a power or half precision."
+    if not alone:
+        return (
+            "Several terms break in one record, so it is what they share: the update before, whose "
+            "gradient was not finite, or the inputs of this batch."
+        )
     return (
         "It was finite before, so either one batch holds a value its formula cannot take (log, "
         "division or square root of 0), or the parameters were already broken by a step too large."

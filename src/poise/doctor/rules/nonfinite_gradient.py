@@ -23,7 +23,8 @@ class NonfiniteGradient:
     Statistic: share of gradient norms that are not finite, after the first tenth of the records,
     in which the factor of mixed precision settles. Threshold: 5 in a hundred and at least 3: a
     scaler that doubles its factor every 2000 steps skips 1 step in 2000, and a norm that is
-    averaged over a window of 20 steps shows 1 record in 100.
+    averaged over a window of 20 steps shows 1 record in 100. An error if neither it nor the losses
+    that break after it are ever finite again.
 
     Healthy look-alikes: mixed precision that skips single steps (a note).
     """
@@ -33,23 +34,33 @@ class NonfiniteGradient:
     needs: ClassVar[frozenset[Need]] = frozenset({Need.GRAD_NORM})
 
     def check(self, case: Case) -> Iterable[Finding]:
-        """One finding for every gradient norm of the training table that breaks by itself."""
-        losses = breaks(case.train, Kind.TERM, Kind.TOTAL)
-        for one in breaks(case.train, Kind.GRAD_NORM):
-            if not losses or one.row < losses[0].row:
-                yield self._finding(one)
+        """One finding for every gradient norm of the training table that breaks by itself.
 
-    def _finding(self, one: Break) -> Finding:
+        The norm after clipping breaks with the one before and is not reported besides.
+        """
+        losses = breaks(case.train, Kind.TERM, Kind.TOTAL)
+        found = breaks(case.train, Kind.GRAD_NORM)
+        told = {(one.series.name, one.row) for one in found}
+        for one in found:
+            twice = one.series.name == "grad_norm_used" and ("grad_norm", one.row) in told
+            if not twice and (not losses or one.row < losses[0].row):
+                yield self._finding(one, losses[0] if losses else None)
+
+    def _finding(self, one: Break, loss: Break | None) -> Finding:
         settled = one.bad[len(one.bad) // 10 :]
         share = float(settled.mean())
         often = share > 0.05 and settled.sum() >= 3
+        after, fatal = "", False
+        if loss is not None and not (one.recovered or loss.recovered):
+            after, fatal = f"; '{loss.series.name}' follows at step {loss.step}", True
         return Finding(
             rule=self.name,
             fault=self.fault,
-            severity=Severity.WARNING if often or not one.recovered else Severity.NOTE,
+            severity=_worth(often=often or not one.recovered, fatal=fatal),
             terms=(one.series.name,),
             steps=one.steps,
-            summary=f"'{one.series.name}' is {one.story()}, while the losses are finite.",
+            summary=f"'{one.series.name}' is {one.story()}, while the losses are still "
+            f"finite{after}.",
             evidence=(
                 Evidence(
                     text=f"{number(100 * share)}% of the records after the first tenth",
@@ -68,7 +79,14 @@ class NonfiniteGradient:
             action="Find the term whose gradient is not finite, and skip or repair that step.",
             verify=f"for t in terms: print(torch.autograd.grad(t, list(model.parameters()), "
             f"retain_graph=True, allow_unused=True))  # at step {one.step}",
+            caused_by=("term-gradient-nonfinite",),
         )
+
+
+def _worth(*, often: bool, fatal: bool) -> Severity:
+    if fatal:
+        return Severity.ERROR
+    return Severity.WARNING if often else Severity.NOTE
 
 
 @final

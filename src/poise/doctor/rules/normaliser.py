@@ -7,9 +7,10 @@ import numpy as np
 
 from poise.doctor.case import Case
 from poise.doctor.finding import Evidence, Fault, Finding, Severity
+from poise.doctor.measured import gradient_of
+from poise.doctor.proofs import rerun
 from poise.doctor.rule import Need
-from poise.doctor.series import number
-from poise.doctor.shares import GRADIENT_UNKNOWN
+from poise.doctor.series import multiple, number
 from poise.doctor.trace import Trace
 from poise.read.weights.normaliser import FIT, Normaliser
 
@@ -43,14 +44,15 @@ class ValueNormaliser:
         """At most one finding."""
         composition, found = case.composition, case.normaliser
         if composition is not None and found is not None:
-            yield _finding(case, composition.total, [one.name for one in case.terms], found)
+            yield _finding(case, composition.total, found)
 
 
 def _pace(one: Trace) -> float:
     return -float(np.log(max(1.0 - one.fall, 1e-12)))
 
 
-def _finding(case: Case, total: str, names: list[str], found: Normaliser) -> Finding:
+def _finding(case: Case, total: str, found: Normaliser) -> Finding:
+    names = [one.name for one in case.terms]
     traces = [case.stretches[0].traces[name] for name in names]
     last = int(found.factors.argmin())
     victim, top = traces[last], int(found.factors.argmax())
@@ -65,7 +67,7 @@ def _finding(case: Case, total: str, names: list[str], found: Normaliser) -> Fin
     )
     summary = (
         f"'{total}' is a sum of terms that are each divided by the running mean of their own "
-        f"value: one unit of '{victim.name}' weighs {ratio:,.0f} times less than one of "
+        f"value: one unit of '{victim.name}' weighs {multiple(ratio)} times less than one of "
         f"'{names[top]}'"
     )
     lags = f"it falls by {victim.fall:.0%} while the median of the others falls by {middle:.0%}"
@@ -76,15 +78,14 @@ def _finding(case: Case, total: str, names: list[str], found: Normaliser) -> Fin
         severity=Severity.WARNING if starved else Severity.NOTE,
         terms=(victim.name,) if starved else tuple(names),
         steps=steps,
-        summary=f"{summary}; {lags}; {GRADIENT_UNKNOWN}" if starved else summary,
+        summary=f"{summary}; {lags}; {gradient_of(case, victim.name)}" if starved else summary,
         evidence=tuple(_facts(total, victim, found, steps, weights, falls, typical)),
         cause="Dividing by the value takes the size out of a term's gradient whether or not the "
         "gradient had it. Under a Huber or L1 loss in its linear regime it had not: the term is "
         "left with almost nothing. Expected to be harmless if all terms are squared errors.",
         action="Drop the normaliser and use plain weights; let the head of "
         f"'{victim.name}' predict in units of its target's range.",
-        verify=f"Train the same number of steps with plain weights: '{victim.name}' must end below "
-        f"{number(victim.end)}.",
+        verify=rerun("plain weights", f"'{victim.name}' must end below {number(victim.end)}"),
     )
 
 

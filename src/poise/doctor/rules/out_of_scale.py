@@ -6,10 +6,11 @@ from typing import ClassVar, final
 from poise.doctor.case import Case
 from poise.doctor.finding import Evidence, Fault, Finding, Severity
 from poise.doctor.hints import role_of
+from poise.doctor.measured import gradient_of
 from poise.doctor.proofs import rerun
 from poise.doctor.rule import Need
-from poise.doctor.series import named, number
-from poise.doctor.shares import GRADIENT_UNKNOWN, known_weight
+from poise.doctor.series import multiple, named, number
+from poise.doctor.shares import known_weight
 from poise.doctor.trace import Trace
 
 OUTLIER = 1000.0
@@ -51,18 +52,18 @@ class OutOfScale:
         values = len(top) < 5 and role_of(case, top.name) == "reinforcement"
         weight = known_weight(case, top.name)
         if (grown or values) and (weight is None or abs(weight) * factor > 1):
-            yield _out_of_scale(top, order[1:], factor)
+            yield _out_of_scale(case, top, order[1:], factor)
 
 
-def _out_of_scale(top: Trace, others: list[Trace], factor: float) -> Finding:
+def _out_of_scale(case: Case, top: Trace, others: list[Trace], factor: float) -> Finding:
     return Finding(
         rule=OutOfScale.name,
         fault=Fault.EXPLOSION,
         severity=Severity.WARNING,
         terms=(top.name,),
         steps=top.steps,
-        summary=f"'{top.name}' is {number(top.end)}, {number(factor)} times the next largest loss "
-        f"('{others[0].name}', {number(others[0].end)}); {GRADIENT_UNKNOWN}",
+        summary=f"'{top.name}' is {number(top.end)}, {multiple(factor)} times the next largest "
+        f"loss ('{others[0].name}', {number(others[0].end)}); {gradient_of(case, top.name)}",
         evidence=tuple(
             Evidence(
                 text=f"'{one.name}' is {number(one.end)} at the end",

@@ -12,6 +12,7 @@ from poise.doctor.rules.unaccounted import rest_of, smoothed
 from poise.doctor.series import (
     decimals,
     finite,
+    multiple,
     named,
     number,
     python_name,
@@ -115,12 +116,12 @@ class SmoothedTotal:
             terms=(composition.total,),
             steps=steps,
             summary=(
-                f"'{composition.total}' changes {number(ratio)} times as much from record to "
+                f"'{composition.total}' changes {multiple(ratio)} times as much from record to "
                 "record as its terms do: it is smoothed, and not their sum."
             ),
             evidence=(
                 Evidence(
-                    text=f"the total changes {number(ratio)} times as much as the sum "
+                    text=f"the total changes {multiple(ratio)} times as much as the sum "
                     "(below 0.5: smoothed)",
                     series=composition.total,
                     steps=steps,

@@ -1,6 +1,6 @@
 """Terms without gradient, weights that the backward pass ignores, parameters that nobody trains."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import ClassVar, final
 
 import numpy as np
@@ -8,8 +8,19 @@ import numpy as np
 from poise.doctor.case import Case
 from poise.doctor.finding import Evidence, Fault, Finding, Severity
 from poise.doctor.hints import role_of
-from poise.doctor.probes import listing, mapping, places, reach, weights_of
+from poise.doctor.probes import (
+    Column,
+    hidden,
+    listing,
+    mapping,
+    moved,
+    places,
+    reach,
+    weights_of,
+)
+from poise.doctor.proofs import gradient
 from poise.doctor.rule import Need
+from poise.doctor.rules.stuck import Plateau
 from poise.doctor.series import named, number, span
 from poise.run import Kind
 
@@ -35,6 +46,7 @@ class TermReachesNothing:
 
     Healthy look-alikes: a term with the declared role `monitor` or `offset`, and one of weight 0;
     these are not reported. A constraint or adversary is a note: its other half may do the work.
+    Reentrant checkpoints hide their parameters from the graph: with one in it nothing is claimed.
     """
 
     name: ClassVar[str] = "term-reaches-nothing"
@@ -43,7 +55,7 @@ class TermReachesNothing:
 
     def check(self, case: Case) -> Iterator[Finding]:
         """One finding for every such term."""
-        for term, names in reach(case).items():
+        for term, names in () if hidden(case) else reach(case).items():
             weights = weights_of(case, term)
             counts = not len(weights) or bool(np.any(weights != 0))
             if not names and counts and role_of(case, term) not in ("monitor", "offset"):
@@ -76,7 +88,7 @@ class TermReachesNothing:
             "all its parameters are frozen. Expected for a term that is only watched.",
             action=f"Follow the graph of '{term}' back from grad_fn to the first cut, or give it "
             "the role 'monitor'.",
-            verify=f"print({term}.grad_fn); {term}.backward() must fill some .grad.",
+            verify=gradient(term, "must not be all None"),
         )
 
 
@@ -141,7 +153,7 @@ class TermGradientZero:
             "depends on the model. Expected for a constraint that is satisfied.",
             action=f"Look at the output in front of '{term}': remove the clamp or use the form "
             "with logits.",
-            verify=f"Backward '{term}' alone: some .grad must be non-zero.",
+            verify=gradient(term, "must not be all 0"),
         )
 
 
@@ -193,7 +205,7 @@ class WeightIgnored:
             cause="A custom autograd function does not multiply with the gradient that it is "
             "handed. Healthy losses have no such effect.",
             action=f"In the backward of '{term}', multiply the result with grad_output.",
-            verify="torch.autograd.gradcheck on that function.",
+            verify="torch.autograd.gradcheck(function, inputs.double().requires_grad_())",
         )
 
 
@@ -205,10 +217,13 @@ class ParametersUntrained:
     the loss, or a module that was added after the optimizer was made.
 
     Statistic: parameters with `requires_grad=True` that no term of the measured batches reaches,
-    and those of the model in no watched optimizer. Threshold: one; always a note.
+    and those of the model in no watched optimizer. Threshold: one. A note, but a warning if a task
+    some of whose own parameters no optimizer holds is on a plateau while others move (see
+    `plateau-while-others-move`): then no unwatched optimizer trains them either.
 
     Healthy look-alikes: all of a frozen backbone, a second optimizer that is not watched, branches
-    that only some batches use.
+    that only some batches use. Not counted as unreached: parameters that were seen to move (learned
+    weights, which stand beside the terms), and all if a reentrant checkpoint may hide their use.
     """
 
     name: ClassVar[str] = "parameters-untrained"
@@ -221,21 +236,26 @@ class ParametersUntrained:
         held = mapping(declared.get("parameters"))
         reached = {name for names in reach(case).values() for name in names}
         loose = [name for name in _texts(held.get("unoptimised")) if name in reached]
-        yield from self._note(case, "that no term reaches", _texts(declared.get("unreached")))
-        yield from self._note(case, "that a term reaches but no watched optimizer holds", loose)
+        flat = {name for one in Plateau().check(case) for name in one.terms}
+        lost = [one for one in reach(case) if _owned(case, one) & {*loose} and one in flat]
+        yield from self._note(case, "that no term reaches", _unreached(case), [])
+        yield from self._note(
+            case, "that a term reaches but no watched optimizer holds", loose, lost
+        )
 
-    def _note(self, case: Case, what: str, names: list[str]) -> Iterator[Finding]:
+    def _note(self, case: Case, what: str, names: list[str], lost: list[str]) -> Iterator[Finding]:
         modules = list(dict.fromkeys(name.rpartition(".")[0] or name for name in names))
         if not modules:
             return
         steps = (int(case.train.steps.min()), int(case.train.steps.max()))
+        tail = f": {named(lost)} hardly falls" if lost else ""
         yield Finding(
             rule=self.name,
             fault=self.fault,
-            severity=Severity.NOTE,
-            terms=tuple(modules),
+            severity=Severity.WARNING if lost else Severity.NOTE,
+            terms=(*lost, *(one for one in modules if one not in lost)),
             steps=steps,
-            summary=f"{len(names)} trainable parameters {what}, in {named(modules)}",
+            summary=f"{len(names)} trainable parameters {what}, in {named(modules)}{tail}",
             evidence=(
                 Evidence(
                     text=f"parameters {what}: {named(names)}",
@@ -248,8 +268,35 @@ class ParametersUntrained:
             cause="A head that is missing in the loss, or a module made after the optimizer. "
             "Expected if it is frozen on purpose or trained elsewhere.",
             action="Set requires_grad=False if it is meant to stay, else add it.",
-            verify="Its motion must be above 0.",
+            verify=f"before = model.get_parameter({names[0]!r}).detach().clone(); "
+            f"optimizer.step(); print((model.get_parameter({names[0]!r}) - before).abs().max())",
+            caused_by=("term-reaches-nothing",),
         )
+
+
+def _owned(case: Case, term: str) -> set[str]:
+    """Parameters that one term reaches and no other."""
+    reached = reach(case)
+    others = {name for key, names in reached.items() if key != term for name in names}
+    return {*reached[term]} - others
+
+
+def _unreached(case: Case) -> list[str]:
+    """Trainable parameters that no term reaches and that were not seen to move."""
+    if hidden(case):
+        return []
+    motion = moved(case)
+    held = mapping(case.run.declared.get("parameters"))
+    still = {*_texts(case.run.declared.get("still")), *_texts(held.get("unoptimised"))}
+    return [
+        name
+        for name in _texts(case.run.declared.get("unreached"))
+        if name in still or not _moves(motion, name.rpartition(".")[0] or "(model)")
+    ]
+
+
+def _moves(motion: Mapping[str, Column], module: str) -> bool:
+    return module in motion and bool(np.any(motion[module][1]))
 
 
 def _texts(value: object) -> list[str]:

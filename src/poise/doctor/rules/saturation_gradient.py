@@ -8,6 +8,7 @@ import numpy as np
 from poise.doctor.case import Case
 from poise.doctor.finding import Evidence, Fault, Finding, Severity
 from poise.doctor.probes import Place, fallen, judged, norms, weight_at
+from poise.doctor.proofs import gradient
 from poise.doctor.rule import Need
 from poise.doctor.series import number
 
@@ -72,7 +73,7 @@ class GradientVanishes:
             cause="Its output is saturated (sigmoid, clamp, clipped logits), or a constant is most "
             "of its value. Expected if what is left of it is a constant offset.",
             action=f"Use the form of '{term}' that takes logits, or widen the clamp.",
-            verify="The gradient of single samples must not vanish where their error is largest.",
+            verify=gradient(term, "per sample, where its error is largest: must not vanish"),
         )
 
 
@@ -83,6 +84,8 @@ def _rate(case: Case, place: Place, term: str) -> float | None:
         return None
     known = case.train.steps_of(one)
     at = np.clip(np.searchsorted(known, place.steps, side="right") - 1, 0, None)
-    scale = np.abs(one.values[at] * weight_at(case, term, place.steps))
-    good = np.isfinite(scale) & (scale > 0)
-    return float(np.median(place.of(term)[good] / scale[good])) if good.any() else None
+    with np.errstate(over="ignore"):
+        scale = np.abs(one.values[at] * weight_at(case, term, place.steps))
+        good = np.isfinite(scale) & (scale > 0)
+        rate = place.of(term)[good] / scale[good]
+    return float(np.median(rate)) if np.isfinite(rate).any() else None

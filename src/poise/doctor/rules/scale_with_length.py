@@ -8,7 +8,7 @@ import numpy as np
 from poise.doctor.case import Case
 from poise.doctor.finding import Evidence, Fault, Finding, Severity
 from poise.doctor.rule import Need
-from poise.doctor.series import number, python_name
+from poise.doctor.series import by_step, number, python_name
 from poise.doctor.shares import known_weight
 from poise.doctor.stats import line, smooth
 from poise.doctor.trace import Stretch
@@ -34,11 +34,14 @@ class ScalesWithLength:
     accumulation weighs micro-batches wrongly.
 
     Statistic: slope of log(term) over log(count), both after a running median of 31 records is
-    taken out. Thresholds: slope above 0.5 and R² above 0.5, over 40 or more records whose log count
-    scatters by more than 0.05. Seeded sums had slope 1.01 and R² 0.99, means 0.
+    taken out. Where several micro-batches share an optimizer step, terms and counts are added up
+    over the step first. Thresholds: slope above 0.5 and R² above 0.5, over 40 or more records whose
+    log count scatters by more than 0.05. Seeded sums had slope 1.01 and R² 0.99, means 0.
 
     Healthy look-alikes: a sum by design with a learning rate tuned for it; longer samples that are
-    harder (a small slope, a low R²); a curriculum of lengths (taken out with the trend).
+    harder (a small slope, a low R²); a curriculum of lengths (taken out with the trend);
+    micro-batches divided by the count of the whole step, each of which is its part of the mean: it
+    grows with its own count, and what they add up to does not grow with the whole.
     """
 
     name: ClassVar[str] = "scales-with-length"
@@ -78,7 +81,8 @@ def _fit(stretch: Stretch, term: Series, count: Series) -> tuple[float, float, i
     """Slope, R² and records, if they exceed the thresholds."""
     rows, values = stretch.table.aligned([term.name, count.name])
     lo, hi = np.searchsorted(rows, [stretch.begin, stretch.stop])
-    values = _sampled(values[lo:hi])
+    _, values = by_step(stretch.table, rows[lo:hi], values[lo:hi])
+    values = _sampled(values)
     values = values[np.isfinite(values).all(axis=1) & (values > 0).all(axis=1)]
     if len(values) < 40:
         return None

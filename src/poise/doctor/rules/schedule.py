@@ -173,6 +173,7 @@ class LearningRateFloorEarly:
             ),
             action="Step the schedule once per optimizer step and count its total steps so.",
             verify="print(scheduler.last_epoch, optimizer_steps)  # must be equal",
+            caused_by=("scheduler-per-micro-batch",),
         )
 
 
@@ -302,6 +303,7 @@ class LearningRateSawtooth:
             ),
             action="Build the scheduler once, before the first epoch, unless restarts are meant.",
             verify="print(id(scheduler), scheduler.last_epoch)  # at the start of every epoch",
+            caused_by=("scheduler-per-micro-batch",),
         )
 
 

@@ -8,8 +8,9 @@ import numpy as np
 from poise.doctor.case import Case
 from poise.doctor.finding import Evidence, Fault, Finding, Severity
 from poise.doctor.probes import listing, mapping
+from poise.doctor.proofs import RATES
 from poise.doctor.rule import Need
-from poise.doctor.series import number, steps_between, weight_history
+from poise.doctor.series import multiple, number, steps_between, weight_history
 from poise.run import Floats, Ints, Kind, Series
 
 CYCLES = 3
@@ -43,7 +44,7 @@ class SchedulerPerMicroBatch:
         for one in case.train.of_kind(Kind.LEARNING_RATE):
             steps = case.train.steps_of(one)
             inside = np.diff(steps) == 0
-            changed = inside & (np.diff(one.values) != 0)
+            changed = inside & (one.values[1:] != one.values[:-1])
             cycles = len(np.unique(steps[1:][changed]))
             if changed.sum() >= max(1, inside.sum() / 2) and (
                 cycles >= CYCLES or changed.sum() >= 8
@@ -61,7 +62,7 @@ class SchedulerPerMicroBatch:
             terms=(one.name,),
             steps=steps_between(steps),
             summary=f"'{one.name}' changes between micro-batches of the same optimizer step: the "
-            f"schedule runs {number(times)} times too fast",
+            f"schedule runs {multiple(times)} times too fast",
             evidence=(
                 Evidence(
                     text=f"it changes at {int(changed.sum())} of {inside} micro-batches without an "
@@ -75,7 +76,7 @@ class SchedulerPerMicroBatch:
             cause="scheduler.step() stands outside the condition that guards optimizer.step(). "
             "Expected if the schedule's length counts micro-batches.",
             action="Move scheduler.step() under optimizer.step().",
-            verify="The learning rate must be the same for all micro-batches of one step.",
+            verify=f"{RATES}  # at two micro-batches of one step: must be equal",
             caused_by=("optimizer-never-steps",),
         )
 
@@ -135,7 +136,8 @@ class WeightNotAsDeclared:
             cause="The schedule is not asked for the current step, or something else overwrites "
             "the weight. Expected if a balancer multiplies it.",
             action=f"Pass the optimizer step to the schedule of '{term}'.",
-            verify="Recorded and declared weights must agree at every record.",
+            verify=f"print(weights[{term!r}], schedules[{term!r}](watch.steps))  # "
+            "before watch.total: must be equal",
         )
 
 

@@ -100,5 +100,11 @@ def _standstill(judged: list[Trace]) -> Finding:
         action="Train on one single batch: a loss that cannot fall there has a broken graph, "
         "optimizer or learning rate; one that can has a data problem.",
         verify=MOTION,
-        caused_by=("lr-zero", "stuck-at-log-k", "loss-identical"),
+        caused_by=(
+            "lr-zero",
+            "optimizer-never-steps",
+            "parameters-still",
+            "stuck-at-log-k",
+            "loss-identical",
+        ),
     )

@@ -10,7 +10,7 @@ import numpy as np
 
 from poise.doctor.case import Case
 from poise.doctor.finding import Evidence, Fault, Finding, Severity
-from poise.doctor.hints import family, role_of, words
+from poise.doctor.hints import family, monitored, role_of, words
 from poise.doctor.proofs import alone, rerun
 from poise.doctor.rule import Need
 from poise.doctor.series import named, number, python_name
@@ -89,7 +89,7 @@ class StuckAtLogK:
         logged = _logged_classes(stretch)
         for one in stretch.losses:
             guess = _guess(one, logged)
-            if guess is not None:
+            if guess is not None and not monitored(case, one.name):
                 yield _at_log_k(case, one, guess)
 
 
@@ -165,10 +165,10 @@ class Plateau:
     three or more copies of a term, where the others fall so much further that the ratio in the
     logarithm is the same. A plateau after
     a fall is convergence and not reported. All terms of a family (`loss_dice_0` ...) must hold
-    still. Adversaries, penalties and terms that change sign are left out, terms that
-    `stuck-at-log-k` names too. With fewer than 20 records, for a term that is not in the total,
-    where the noise hides a change of 3%, and if all terms that fall are small beside it (below a
-    twentieth of its value), it is a note.
+    still. Adversaries, penalties, declared monitors and terms that change sign are left out, terms
+    that `stuck-at-log-k` names too. With fewer than 20 records, for a term that is not in the
+    total, where the noise hides a change of 3%, and if all terms that fall are small beside it
+    (below a twentieth of its value), it is a note.
 
     Healthy look-alikes: irreducible noise (diffusion losses), terms that start converged, the
     fine-tuning of a converged model beside a small auxiliary.
@@ -321,6 +321,7 @@ def _plateau(case: Case, stretch: Stretch, still: list[Trace]) -> Finding:
             "gradient-dominance",
             "term-gradient-zero",
             "term-reaches-nothing",
+            "parameters-untrained",
             "value-starvation",
             "term-constant",
             "lr-zero",

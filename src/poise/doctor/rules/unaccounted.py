@@ -9,7 +9,7 @@ import numpy as np
 
 from poise.doctor.case import Case
 from poise.doctor.finding import Evidence, Fault, Finding, Severity
-from poise.doctor.hints import role_hint
+from poise.doctor.hints import monitored, role_hint
 from poise.doctor.rule import Need
 from poise.doctor.series import (
     first_and_last,
@@ -279,8 +279,9 @@ class UnaccountedTerms:
     the total holds several terms, if all of the others bear names of measures or of another
     optimizer's losses, or if they add up to the total by themselves (a second breakdown of it).
 
-    Healthy look-alikes: an entropy or a distance that is only watched, the losses of a
-    discriminator or critic, a term logged raw beside its weighted twin.
+    Healthy look-alikes: a term that the run declares to be a monitor, by its role or by a weight
+    of 0 (silent); an entropy or a distance that is only watched, the losses of a discriminator or
+    critic, a term logged raw beside its weighted twin.
     """
 
     name: ClassVar[str] = "unaccounted-terms"
@@ -297,7 +298,8 @@ class UnaccountedTerms:
             case.train.series[one.name]
             for one in composition.terms
             if one.weight == 0 and one.name in case.train.series and not _ever(case, one.name)
-        ]
+            and not monitored(case, one.name)
+        ]  # fmt: skip
         outside = [one for one in outside if moved(one.values)]
         if inside and outside:
             yield self._finding(case, composition, inside, outside)
@@ -361,8 +363,8 @@ def _movement(case: Case, one: Series) -> Evidence:
 
 def _excuse(case: Case, composition: Composition, inside: list[str], outside: list[Series]) -> str:
     """The healthy explanation that fits best, or the empty string."""
-    if all(case.role(one.name) in {"monitor", "adversary"} for one in outside):
-        return "they are monitored or belong to an adversary, as declared"
+    if all(case.role(one.name) == "adversary" for one in outside):
+        return "they belong to an adversary, as declared"
     if all(_bystander(one.name) for one in outside):
         return "they are measures or belong to another optimizer"
     if _second_breakdown(case, composition, outside):

@@ -8,16 +8,22 @@ import numpy as np
 from poise.doctor.case import Case
 from poise.doctor.finding import Evidence, Fault, Finding, Severity
 from poise.doctor.hints import role_of, words
+from poise.doctor.measured import gradient_of
+from poise.doctor.probes import places, weight_at
 from poise.doctor.rule import Need
-from poise.doctor.series import number, python_name
+from poise.doctor.series import finite, first_and_last, multiple, number, python_name
 from poise.doctor.shares import GRADIENT_UNKNOWN, known_weight
 from poise.doctor.trace import Stretch, Trace
-from poise.run import Kind
+from poise.run import Floats, Kind
 
 ACCELERATES = 1.2
 """Factor by which the last quarter's drop must exceed the one before."""
 FAR = 5.0
 """Final level over the starting level, in absolute value."""
+KEPT = 0.9
+"""Part of the drop before, and of the first gradient, that what has no bound keeps."""
+PROBES = 6
+"""Measured gradients below which two thirds of them are not compared."""
 CRITIC = 100.0
 """Growth of a critic's loss over its start."""
 ACTOR = 30.0
@@ -80,11 +86,11 @@ def _finding(case: Case, one: Trace) -> Finding:
         terms=(one.name,),
         steps=one.steps,
         summary=f"'{one.name}' falls from {number(one.opening)} to {number(one.end)} and faster in "
-        f"every quarter; {GRADIENT_UNKNOWN}",
+        f"every quarter; {gradient_of(case, one.name)}",
         evidence=(
             Evidence(
                 text=f"means of the quarters {', '.join(number(one) for one in quarters)}: the "
-                f"last drop is {number(float(drops[2] / drops[1]))} times the one before",
+                f"last drop is {multiple(float(drops[2] / drops[1]))} times the one before",
                 series=one.name,
                 steps=one.steps,
                 value=float(drops[2] / drops[1]),
@@ -99,6 +105,113 @@ def _finding(case: Case, one: Trace) -> Finding:
         verify=f"for s in (1, 10, 100): print({python_name(one.name)}(s * outputs))  # "
         "keeps falling: "
         "no bound",
+    )
+
+
+@final
+class FallsUndiminished:
+    """A negative term falls on and on while its gradient does not get smaller.
+
+    What has a lower bound slows down in front of it, and its gradient shrinks. A margin that is
+    subtracted without a hinge, a distance that is maximised or a linear score does neither, so the
+    optimizer follows it for ever and everything else pays for it.
+
+    Statistic: means of the block medians in four quarters of the stretch, q1 to q4, and the norm of
+    the term's unweighted gradient, at the place where it is kept best (of all gradients where there
+    is one term), as a watched run measures them. Thresholds: q4 below zero and 5 times the starting
+    level away; every drop at least 0.9 of the one before and the last one above three times the
+    scatter; the median gradient norm of the last third of 6 probes or more at least 0.9 of that of
+    the first. An adversary or an actor (by name or role) is a note. 0.9 leaves room for noise in a
+    straight line.
+
+    Healthy look-alikes: likelihoods, which slow down at the noise of their data, even where their
+    gradient grows; a bounded term far from its bound in a short run.
+    """
+
+    name: ClassVar[str] = "falls-undiminished"
+    fault: ClassVar[Fault] = Fault.UNBOUNDED
+    needs: ClassVar[frozenset[Need]] = frozenset({Need.MICRO, Need.TERM, Need.HISTORY})
+
+    def check(self, case: Case) -> Iterable[Finding]:
+        """One finding for every term that `driven-down-without-bound` does not report."""
+        for one in case.stretches[0].terms:
+            if _driven(one) or not _straight(one) or known_weight(case, one.name) == 0.0:
+                continue
+            kept = _gradient_kept(case, one.name)
+            if kept is not None and kept[0] >= KEPT:
+                yield _undiminished(case, one, *kept)
+
+
+def _straight(one: Trace) -> bool:
+    """True if a negative term falls in every quarter hardly less than in the one before."""
+    if len(one) < 20:
+        return False
+    quarters = _quarters(one)
+    drops = -np.diff(quarters)
+    steady = drops.min() > 0 and bool((drops[1:] >= KEPT * drops[:-1]).all())
+    far = quarters[-1] < 0 and abs(one.end) > FAR * abs(one.opening)
+    return steady and far and float(drops[-1]) > 3 * one.scatter
+
+
+def _gradient_kept(case: Case, term: str) -> tuple[float, int, str] | None:
+    """Late over early gradient norm of a term, the number of probes and the series.
+
+    The place where it is kept best counts: a layer that saturates on the way hides it from the
+    parameters in front. None if there are fewer than 6 measurements at each, or no gradient.
+    """
+    found: list[tuple[float, int, str]] = []
+    for place in places(case, Kind.GRADIENT_NORM_OF_TERM):
+        if term in place.names:
+            weights = np.abs(weight_at(case, term, place.steps))
+            live = weights > 0
+            values = place.of(term)[live] / weights[live]
+            found += _ratio(values, f"gradient_norm/{term}@{place.where}")
+    if len(case.terms) == 1 and "grad_norm" in case.train.series:
+        found += _ratio(case.train.series["grad_norm"].values, "grad_norm")
+    return max(found, default=None)
+
+
+def _ratio(values: Floats, series: str) -> list[tuple[float, int, str]]:
+    known = finite(values)
+    early, late = first_and_last(known, 1 / 3)
+    return [(late / early, len(known), series)] if len(known) >= PROBES and early > 0 else []
+
+
+def _undiminished(case: Case, one: Trace, kept: float, probes: int, series: str) -> Finding:
+    quarters = _quarters(one)
+    slower = float((quarters[2] - quarters[3]) / (quarters[1] - quarters[2]))
+    task = role_of(case, one.name) in ("task", "regulariser")
+    return Finding(
+        rule=FallsUndiminished.name,
+        fault=Fault.UNBOUNDED,
+        severity=Severity.WARNING if task else Severity.NOTE,
+        terms=(one.name,),
+        steps=one.steps,
+        summary=f"'{one.name}' falls from {number(one.opening)} to {number(one.end)} without "
+        f"slowing down, and its gradient is {multiple(kept)} times what it was",
+        evidence=(
+            Evidence(
+                text=f"means of the quarters {', '.join(number(one) for one in quarters)}: the "
+                f"last drop is {multiple(slower)} times the one before",
+                series=one.name,
+                steps=one.steps,
+                value=slower,
+                threshold=KEPT,
+            ),
+            Evidence(
+                text=f"gradient norm of the last third over that of the first {number(kept)}, "
+                f"{probes} probes",
+                series=series,
+                steps=one.steps,
+                value=kept,
+                threshold=KEPT,
+            ),
+        ),
+        cause="The term can be lowered without limit. Expected if it is an adversary's or an "
+        "actor's loss, or a likelihood that is still far from the noise of its data.",
+        action=f"Give '{one.name}' a floor: a hinge, a normalised input, or a bounded score.",
+        verify=f"for s in (1, 10, 100): print({python_name(one.name)}(s * outputs))  # "
+        "keeps falling: no bound",
     )
 
 
@@ -174,7 +287,7 @@ def _runaway(stretch: Stretch, critic: Trace, actor: Trace) -> Finding:
         severity=Severity.WARNING,
         terms=(critic.name, actor.name),
         steps=critic.steps,
-        summary=f"'{critic.name}' grows {number(_grown(critic))}-fold to {number(critic.end)} "
+        summary=f"'{critic.name}' grows {multiple(_grown(critic))}-fold to {number(critic.end)} "
         f"while '{actor.name}' falls from {number(actor.opening)} to {number(actor.end)}; "
         f"{GRADIENT_UNKNOWN}",
         evidence=tuple(facts),

@@ -10,6 +10,7 @@ import numpy as np
 from poise.doctor.case import Case
 from poise.doctor.finding import Evidence, Fault, Finding, Severity
 from poise.doctor.probes import STILL, Place, at, fallen, held_back, judged, level, shares
+from poise.doctor.proofs import rerun
 from poise.doctor.rule import Need
 from poise.doctor.rules.gradient_share import progress, share_facts
 from poise.doctor.series import number, steps_between, weights_at
@@ -81,7 +82,11 @@ def _recover(case: Case, names: list[str], raw: Sequence[Series]) -> Recovered |
         return None
     weights = weights_at(table, {name: case.weight(name) or 1.0 for name in names}, steps)
     terms, base = values[:, : len(names)], values[:, len(names) :]
+    if not base.all():
+        return None  # 0 has no running mean to be divided by
     factors = weights * terms / base
+    if not np.median(factors, axis=0).all():
+        return None  # off most of the time (a ramp, a stage): no normaliser does that
     if float((np.ptp(factors, axis=0) / np.abs(factors).max(axis=0)).max()) < VARIES:
         return None
     best: Recovered | None = None
@@ -215,7 +220,7 @@ def _finding(
         action="Drop the normaliser and use plain weights ("
         f"{nominal}); multiply the output of the head of '{victim}' by the range of its target, so "
         "that it predicts in unit scale.",
-        verify=f"Train the same number of steps so: '{victim}' must end well below {number(end)}.",
+        verify=rerun("plain weights", f"'{victim}' must end well below {number(end)}"),
     )
 
 
@@ -257,6 +262,5 @@ def _hidden(case: Case, place: Place) -> Iterator[Finding]:
         "errors.",
         action="Drop the normaliser and use plain weights; multiply the output of the head of "
         f"'{victim}' by the range of its target, so that it predicts in unit scale.",
-        verify="Log the terms before the division with watch.log, and train the same number of "
-        f"steps without it: '{victim}' must end lower.",
+        verify=rerun("no division, and the raw terms in watch.log", f"'{victim}' must end lower"),
     )

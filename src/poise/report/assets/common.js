@@ -37,15 +37,37 @@ function short(value) {
   return String(Number(value.toPrecision(4)));
 }
 
+/* A share in two significant digits: it never rounds to nothing. */
+function percent(value) {
+  const size = 100 * value;
+  if (Math.abs(size) >= 9.95) return `${Math.round(size)}%`;
+  return `${String(Number(size.toPrecision(2))).replace("e+", "e")}%`;
+}
+
+/* Labels of an axis in percent, close to each other where it is short. */
+function percentLabel(value) {
+  return `${String(Number((100 * value).toPrecision(3))).replace("e+", "e")}%`;
+}
+
 function css(name) {
   return getComputedStyle(root).getPropertyValue(name).trim();
 }
 
-function colour(one, panel) {
+function colour(one, panel, hues) {
   if (one.total) return css("--ink");
-  if (!colours.has(one.name)) colours.set(one.name, colours.size);
   if (panel.series.every((other) => other.name === one.name)) return css(one.solid ? "--s0" : "--s1");
-  return css(`--s${colours.get(one.name) % HUES}`);
+  return css(`--s${hues.get(one.name)}`);
+}
+
+/* Names keep their colour over all charts; where two of one chart share it, the second gives way. */
+function huesOf(names) {
+  const taken = new Set();
+  return new Map(names.map((name) => {
+    let hue = (colours.get(name) ?? 0) % HUES;
+    for (let tries = 0; names.length <= HUES && taken.has(hue) && tries < HUES; tries++) hue = (hue + 1) % HUES;
+    taken.add(hue);
+    return [name, hue];
+  }));
 }
 
 /* In a stack neighbours must differ: a colour that is taken gives way to the next free one. */

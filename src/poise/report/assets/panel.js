@@ -4,6 +4,7 @@ class Panel {
   constructor(spec, place, small = false) {
     this.spec = spec;
     this.small = small;
+    this.shares = spec.kind === "stack" || spec.percent === true;
     this.group = groups[spec.axis];
     this.weighted = false;
     this.scale = null;
@@ -20,8 +21,11 @@ class Panel {
     if (!small && spec.kind === "lines")
       for (const name of [...this.names.filter((one) => !this.hidden.has(one)), ...this.names])
         if (!colours.has(name) && spec.series.some((one) => one.name === name && !one.total)) colours.set(name, colours.size);
-    this.root = el("div", { class: "panel", id: spec.id }, this.head(),
-      spec.note && el("p", { class: "noted", text: spec.note }), this.status,
+    for (const name of small ? this.names : []) if (!colours.has(name)) colours.set(name, colours.size);
+    const drawnNames = this.names.filter((name) => spec.series.some((one) => one.name === name && !one.total));
+    this.hues = huesOf(drawnNames);
+    this.root = el("div", { class: many ? "panel many" : "panel", id: spec.id }, this.head(),
+      small ? null : el("p", { class: "noted", text: spec.note ?? "" }), this.status,
       el("div", { class: "body" }, el("div", {}, this.lanes, this.plot), small ? null : this.legend(many)));
     place.append(this.root);
     this.group.panels.push(this);
@@ -134,7 +138,7 @@ class Panel {
     if (stack) columns = stacked(columns);
     const values = this.traces.flatMap((one) => one.y.filter((v) => v != null));
     if (stack) this.tints = stackColours(this.spec.series);
-    else for (const one of this.spec.series) this.tints.set(one, colour(one, this.spec));
+    else for (const one of this.spec.series) this.tints.set(one, colour(one, this.spec, this.hues));
     for (const [name, row] of this.rows) {
       row.button.setAttribute("aria-pressed", String(!this.hidden.has(name)));
       row.swatch.style.background = this.tints.get(this.spec.series.find((one) => one.name === name));
@@ -155,7 +159,7 @@ class Panel {
     const labelled = logarithmic ? { ...grid, filter: roomForLabels } : grid;
     return {
       width: Math.max(this.plot.clientWidth, 200),
-      height: this.small ? 150 : stack || this.spec.id.startsWith("terms") ? 330 : 210,
+      height: this.small ? 150 : this.spec.id.startsWith("terms") ? 330 : 240,
       padding: [10, 22, 0, 0],
       legend: { show: false },
       focus: { alpha: 0.2 },
@@ -173,7 +177,7 @@ class Panel {
       },
       axes: [
         { stroke: ink, grid, ticks: grid, font, incrs: INCREMENTS, space: 70, size: this.small ? 28 : 34, splits: (u, i, min, max, incr) => splits(axis, min, max, incr), values: (u, positions, i, space, incr) => stepLabels(axis, positions, incr) },
-        { stroke: ink, grid: labelled, ticks: labelled, font, size: 62, ...(logarithmic ? { filter: roomForLabels } : {}), values: (u, positions) => positions.map((v) => (v == null ? "" : stack ? `${Math.round(v * 100)}%` : short(v))) },
+        { stroke: ink, grid: labelled, ticks: labelled, font, size: 62, ...(logarithmic ? { filter: roomForLabels } : {}), values: (u, positions) => positions.map((v) => (v == null ? "" : this.shares ? percentLabel(v) : short(v))) },
       ],
       series: [{}, ...this.visible.map((one, i) => this.line(one, i, stack))],
       bands: stack ? this.visible.slice(1).map((one, i) => ({ series: [i + 2, i + 1] })) : [],
@@ -205,7 +209,7 @@ class Panel {
       label: one.name,
       stroke,
       width: one.total ? 2 : stack ? 1 : 1.4,
-      dash: one.solid ? undefined : [6, 4],
+      dash: one.solid && !one.dash ? undefined : [6, 4],
       fill: stack ? faded(stroke, 0.55) : undefined,
       points: { show: stack ? false : few, size: 4, fill: stroke },
     };
@@ -301,7 +305,7 @@ class Panel {
         if (at == null) return;
         let value = u.data[i + 1][at];
         if (this.spec.kind === "stack" && value != null) value -= i ? u.data[i][at] ?? 0 : 0;
-        const text = this.spec.kind === "stack" && value != null ? `${(value * 100).toFixed(1)}%` : short(value);
+        const text = this.shares && value != null ? percent(value) : short(value);
         texts.set(one.name, [...(texts.get(one.name) ?? []), one.solid ? text : `${one.split} ${text}`]);
       });
       status = this.say(u, u.posToVal(left, "x"));

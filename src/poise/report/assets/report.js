@@ -59,15 +59,34 @@ function further() {
   home.append(section);
 }
 
+/* Two charts a row; the terms, many names, and a chart without a neighbour take the whole row. */
+function pairUp() {
+  for (const place of document.querySelectorAll(".panels")) {
+    let lone = null;
+    for (const one of place.children) {
+      if (one.id.startsWith("terms") || one.classList.contains("many")) {
+        one.classList.add("wide");
+        if (lone) lone.classList.add("wide");
+        lone = null;
+      } else lone = lone ? null : one;
+    }
+    if (lone) lone.classList.add("wide");
+  }
+}
+
 function begin() {
   let last = 0;
+  let place = el("div", { class: "panels" });
+  home.append(place);
   for (const spec of data.panels) {
     if (spec.axis !== last) {
       last = spec.axis;
-      home.append(el("h3", {}, el("bdi", { text: `By ${data.axes[last].name}` })));
+      place = el("div", { class: "panels" });
+      home.append(el("h3", {}, el("bdi", { text: `By ${data.axes[last].name}` })), place);
     }
-    new Panel(spec, home);
+    new Panel(spec, place);
   }
+  pairUp();
   const thinned = (spec) => spec.series.some((one) => one.count > one.y.length);
   if (data.panels.some(thinned) || data.small.some(thinned))
     home.append(el("p", { class: "quiet", text: "Long series are thinned: of every few records the smallest and the largest value are drawn, and everything that is not finite is marked at the top edge." }));

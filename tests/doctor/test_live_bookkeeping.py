@@ -1,0 +1,210 @@
+"""Mistakes of the training loop itself, under a real watch, and loops that only look like them."""
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from poise.doctor import Finding, Severity, diagnose
+from poise.objective import Objective, Term
+from poise.reduce import per_token
+from poise.watch import Watch
+from tests.doctor.live_pair import one_thread
+from tests.doctor.live_runs import Net, batch, terms_of
+
+SEEDS = pytest.mark.parametrize("seed", range(3))
+Change = Callable[[nn.Module, dict[str, Tensor], int], dict[str, Tensor]]
+
+
+ADAM = partial(torch.optim.Adam, lr=1e-3)
+SGD = partial(torch.optim.SGD, lr=1e-3)
+PLATEAU = "plateau-while-others-move"
+
+
+def as_they_are(_: nn.Module, terms: dict[str, Tensor], __: int) -> dict[str, Tensor]:
+    """No change."""
+    return terms
+
+
+def loop(
+    run: Path,
+    seed: int,
+    *,
+    steps: int = 120,
+    accumulate: int = 1,
+    zero: bool = True,
+    step: bool = True,
+    clip: float | None = None,
+    without: str | None = None,
+    change: Change = as_they_are,
+    beside: Callable[[nn.Module], Tensor] | None = None,
+    make: Callable[..., torch.optim.Optimizer] = ADAM,
+) -> list[Finding]:
+    """A plain loop with one thing changed, and what the doctor says of it."""
+    torch.manual_seed(seed)
+    model = Net()
+    held = [one for name, one in model.named_parameters() if not name.startswith(without or "-")]
+    optimizer = make(held)
+    with one_thread(), Watch(run, model=model, optimizer=optimizer, budget=0.9) as watch:
+        for at in range(steps * accumulate):
+            terms = change(model, terms_of(model, batch()), at // accumulate)
+            total = watch.total(terms) / accumulate
+            (total if beside is None else total + beside(model)).backward()
+            if (at + 1) % accumulate == 0:
+                if clip is not None:
+                    watch.log(grad_norm=nn.utils.clip_grad_norm_(model.parameters(), clip))
+                if step:
+                    optimizer.step()
+                if zero:
+                    optimizer.zero_grad()
+    return list(diagnose(run).findings)
+
+
+def alarms(found: list[Finding]) -> list[str]:
+    """Rules of all that is not a note."""
+    return [one.rule for one in found if one.severity is not Severity.NOTE]
+
+
+@SEEDS
+@pytest.mark.parametrize("accumulate", [1, 4])
+def test_a_forgotten_zero_grad_is_an_error(tmp_path: Path, seed: int, accumulate: int) -> None:
+    """With small steps, so that the gradients of neighbouring steps point the same way."""
+    found = loop(tmp_path / "run", seed, zero=False, accumulate=accumulate, make=SGD)
+    assert (found[0].rule, found[0].severity) == ("gradients-kept", Severity.ERROR)
+
+
+def large_penalty(model: nn.Module) -> Tensor:
+    """A regulariser beside the total whose gradient is far above that of the terms."""
+    return 5 * torch.stack([one.square().sum() for one in model.parameters()]).sum()
+
+
+def large_heads(_: nn.Module, terms: dict[str, Tensor], __: int) -> dict[str, Tensor]:
+    """A term whose own head gets most of the gradient."""
+    return terms | {"numbers": 100 * terms["numbers"]}
+
+
+@SEEDS
+@pytest.mark.parametrize(
+    "healthy",
+    [
+        {},
+        {"accumulate": 4},
+        {"clip": 0.3},
+        {"beside": large_penalty},
+        {"change": large_heads},
+        {"make": SGD},
+        {"make": partial(torch.optim.SGD, lr=0.05, momentum=0.9)},
+    ],
+    ids=["plain", "accumulated", "clipped", "penalty", "heads", "sgd", "momentum"],
+)
+def test_loops_that_zero_are_spared(tmp_path: Path, seed: int, healthy: dict[str, object]) -> None:
+    """Whatever else is in the gradient."""
+    found = loop(tmp_path / "run", seed, **healthy)  # type: ignore[arg-type]  # passed on
+    assert "gradients-kept" not in [one.rule for one in found]
+
+
+def test_a_missing_step_is_not_blamed_on_mixed_precision(tmp_path: Path) -> None:
+    """The gradients are zeroed and no scaler is there."""
+    found = loop(tmp_path / "run", 0, step=False, accumulate=4)
+    assert found[0].rule == "optimizer-never-steps"
+    assert "step() is never called" in found[0].summary
+
+
+def test_a_head_in_no_optimizer_explains_its_plateau(tmp_path: Path) -> None:
+    """The cause leads, and what follows from it is linked."""
+    make = partial(torch.optim.Adam, lr=3e-3)
+    found = loop(tmp_path / "run", 0, steps=400, without="numbers", make=make, change=distant)
+    assert found[0].rule == "parameters-untrained"
+    assert found[0].severity is Severity.WARNING
+    assert all("parameters-untrained" in one.caused_by for one in found[1:] if one.rule == PLATEAU)
+
+
+def distant(_: nn.Module, terms: dict[str, Tensor], __: int) -> dict[str, Tensor]:
+    """Targets far from what an untrained head can say."""
+    return {"kind": terms["kind"], "numbers": 100 + 1e-3 * terms["numbers"]}
+
+
+def broken_gradient(model: nn.Module, terms: dict[str, Tensor], step: int) -> dict[str, Tensor]:
+    """From step 50 on a finite value whose gradient is NaN."""
+    if step < 50:
+        return terms
+    hurt = torch.sqrt(model.get_parameter("numbers.weight").sum() * 0)
+    return terms | {"numbers": terms["numbers"] + hurt}
+
+
+def test_the_gradient_that_broke_before_the_values_leads(tmp_path: Path) -> None:
+    """All values break at once, one step later, and no term is blamed for its value."""
+    found = loop(tmp_path / "run", 0, clip=1.0, change=broken_gradient)
+    errors = [one for one in found if one.severity is Severity.ERROR]
+    assert errors[0].rule in ("nonfinite-gradient", "term-gradient-nonfinite")
+    (values,) = (one for one in errors if one.rule == "nonfinite-term")
+    assert values.caused_by
+    assert "all 2 terms at once" in values.summary
+    assert all(one.caused_by for one in found[1:] if one.rule in alarms(found))
+
+
+def test_a_detached_term_explains_its_head(tmp_path: Path) -> None:
+    """The head that nobody trains and the term that rises are linked to the cut."""
+    found = loop(tmp_path / "run", 0, change=cut)
+    assert found[0].rule == "term-reaches-nothing"
+    (head,) = (one for one in found if one.rule == "parameters-untrained")
+    assert head.caused_by == ("term-reaches-nothing",)
+
+
+def cut(_: nn.Module, terms: dict[str, Tensor], __: int) -> dict[str, Tensor]:
+    """One term without its graph."""
+    return terms | {"numbers": terms["numbers"].detach()}
+
+
+def test_a_declared_monitor_is_not_mentioned(tmp_path: Path) -> None:
+    """Neither as left out of the total nor as standing still."""
+    torch.manual_seed(0)
+    model = Net()
+    optimizer = torch.optim.Adam(model.parameters(), 3e-3)
+    watch = Watch(tmp_path / "run", model=model, optimizer=optimizer, roles={"seen": "monitor"})
+    with one_thread(), watch:
+        for at in range(200):
+            terms = terms_of(model, batch())
+            terms["seen"] = torch.tensor(0.5 + 0.001 * at)
+            watch.total(terms, {"kind": 1.0, "numbers": 1.0, "seen": 0.0}).backward()
+            optimizer.step()
+            optimizer.zero_grad()
+    assert "seen" not in str(diagnose(tmp_path / "run"))
+
+
+def ragged(size: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Sequences of features (b, 12, 8), a class for each place (b, 12), and which places count."""
+    x = torch.randn(size, 12, 8)
+    kind = 2 * (x[..., 0] > 0).long() + (x[..., 1] > 0).long()
+    return x, kind, torch.arange(12) < torch.randint(1, 13, (size, 1))
+
+
+@SEEDS
+def test_micro_batches_over_the_count_of_the_step_are_no_fault(tmp_path: Path, seed: int) -> None:
+    """The documented way to accumulate means over tokens; evaluation is not off by a factor."""
+    torch.manual_seed(seed)
+    model = nn.Sequential(nn.Linear(8, 32), nn.Tanh(), nn.Linear(32, 4))
+    optimizer = torch.optim.Adam(model.parameters(), 3e-3)
+
+    def token_loss(logits: Tensor, one: tuple[Tensor, Tensor, Tensor]) -> object:
+        return per_token(F.cross_entropy(logits.mT, one[1], reduction="none"), one[2])
+
+    objective = Objective(Term("kind", token_loss, reduction="token"))
+    with one_thread(), Watch(tmp_path / "run", model=model, optimizer=optimizer) as watch:
+        for at in range(150):
+            parts = [ragged(4) for _ in range(4)]
+            count = torch.stack([one[2].sum() for one in parts]).sum()
+            for one in parts:
+                watch.total(objective(model(one[0]), one, counts={"kind": count})).backward()
+            optimizer.step()
+            optimizer.zero_grad()
+            if at % 25 == 24:
+                with watch.evaluation():
+                    one = ragged(32)
+                    watch.total(objective.evaluate(model(one[0]), one))
+    found = diagnose(tmp_path / "run").findings
+    assert not {"scales-with-length", "eval-factor"} & {one.rule for one in found}
