@@ -719,3 +719,20 @@ def test_facts_are_declared(tmp_path: Path) -> None:
     assert declared["parameters"]["frozen_names"] == ["heads.a.weight", "heads.a.bias"]
     assert declared["parameters"]["unoptimised"] == ["heads.b.weight", "heads.b.bias"]
     assert declared["parameters"]["foreign_elements"] == 7
+
+
+def test_a_total_that_is_not_passed_backward_shows(tmp_path: Path) -> None:
+    """Three steps without its backward are told; a total that is scaled first is a used one."""
+    net, optimizer = made()
+    for run, used in (("other", False), ("scaled", True)):
+        with Watch(tmp_path / run, model=net, optimizer=optimizer) as watch:
+            for x in batches(20):
+                terms = net(x)
+                total = watch.total(terms, WEIGHTS)
+                (total / 4 if used else terms["a"]).backward()
+                optimizer.step()
+                optimizer.zero_grad()
+        told = [one["name"] for one in lines(tmp_path / run, "event")]
+        assert told == ([] if used else ["total-unused"] * 3)
+    found = [one.rule for one in poise.diagnose(tmp_path / "other").findings]
+    assert "total-unused" in found

@@ -9,6 +9,10 @@ FAILED = "probe-failed"
 """Event whose text names the instruments, the class of the error and its message."""
 NO_GRAPH = "no-graph"
 """Event of a total of the training none of whose terms has a graph."""
+UNUSED = "total-unused"
+"""Event of an optimizer step before which the total was not passed backward."""
+OFTEN = 3
+"""So many of the latter are written: one may be a batch that was thrown away."""
 
 
 class Events:
@@ -56,6 +60,12 @@ class Events:
             PoiseWarning,
             stacklevel=6,
         )
+
+    def unused(self, step: int) -> None:
+        """An optimizer stepped, and the total of its micro-batch was not passed backward."""
+        count = sum(name == UNUSED for name, _ in self._said)
+        if count < OFTEN:
+            self._say(UNUSED, "a step came without this total's backward", str(count), step)
 
     def _say(self, name: str, text: str, key: str, step: int) -> None:
         if (name, key) in self._said:

@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 from torch.utils.hooks import RemovableHandle
 
+from poise.probe.quiet import probing
 from poise.probe.sharded import own_part
 from poise.watch.sink import Key
 
@@ -55,6 +56,7 @@ class Steps:
         self._waiting = 0  # micro-batches since the last step, this one included
         self._handles: list[RemovableHandle] = []
         self._root: RemovableHandle | None = None
+        self._used = True  # the total of this micro-batch, as far as it was looked at
         self._witness = Witness()
         for at, one in enumerate(self.optimizers):
             self._handles.append(one.register_step_pre_hook(self._pre))
@@ -79,6 +81,11 @@ class Steps:
     def accumulated(self) -> int:
         """Micro-batches since the last step of any optimizer, the current one included."""
         return self._waiting
+
+    @property
+    def unused(self) -> bool:
+        """True if a step came in this micro-batch and its total was seen not to be passed back."""
+        return not self._used and self.done > self._earlier
 
     def lost(self) -> Tensor | float | None:
         """Whether the gradients of this micro-batch are gone although no step used them.
@@ -127,11 +134,14 @@ class Steps:
 
     def _look(self, total: Tensor | None) -> None:
         def root(gradient: Tensor) -> None:
-            self.scaled = self._witness.scaled = bool(gradient.detach().abs() > 1)
+            if not probing():
+                self._used = True
+                self.scaled = self._witness.scaled = bool(gradient.detach().abs() > 1)
 
         if self._root is not None:
             self._root.remove()
             self._root = None
+        self._used = total is None or not total.requires_grad
         if total is not None and total.requires_grad:
             self._root = cast(RemovableHandle, total.register_hook(root))  # pyright: ignore[reportUnknownMemberType] -- torch leaves it untyped
 

@@ -326,6 +326,8 @@ class Watch:
             lost = self._steps.lost()
             if lost is not None:
                 entry.put([((LOST, ""), lost)])
+            if self._steps.unused:
+                self._events.unused(entry.step)
             self._sink.take(entry)
             self._probing.finish()
             self._around.finish(self._steps.done)
@@ -391,9 +393,5 @@ class Watch:
             if self.failures == 1:
                 own = isinstance(error, PoiseError)
                 what = f"{error}" if own else f"Watch: {type(error).__name__}: {error}"
-                warnings.warn(
-                    f"{what}; the training goes on, and .failures "
-                    "counts how often something could not be recorded or measured",
-                    PoiseWarning,
-                    stacklevel=4,
-                )
+                then = "the training goes on, and .failures counts what could not be recorded"
+                warnings.warn(f"{what}; {then} or measured", PoiseWarning, stacklevel=4)

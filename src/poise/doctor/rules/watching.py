@@ -123,11 +123,11 @@ class TotalUnused:
     have no effect.
 
     Statistic: event of the watch, for optimizer steps before which its total was never passed
-    backward. Threshold: 3 events (a batch may be skipped now and then); an error, as it is
-    structural.
+    backward. Threshold: 3 events (a batch may be skipped now and then); a warning.
 
     Healthy look-alikes: batches whose loss is thrown away (fewer than 3), several totals that are
-    added up before one backward pass (the event does not come then).
+    added up before one backward pass (the event does not come then), methods that pass each term
+    backward by itself (the cause says so).
     """
 
     name: ClassVar[str] = "total-unused"
@@ -135,21 +135,21 @@ class TotalUnused:
     needs: ClassVar[frozenset[Need]] = frozenset({Need.RECORDS})
 
     def check(self, case: Case) -> Iterator[Finding]:
-        """At most one error."""
+        """At most one warning."""
         found, steps = _said(case, UNUSED)
         if len(found) < 3:
             return
         yield Finding(
             rule=self.name,
             fault=self.fault,
-            severity=Severity.ERROR,
+            severity=Severity.WARNING,
             terms=() if case.composition is None else (case.composition.total,),
             steps=steps,
             summary="what is passed backward is not the total that watch.total returns: the "
             "recorded weights have no effect",
             evidence=_evidence(found, steps),
             cause="The returned total is ignored and another sum is passed backward. Expected if "
-            "the watch is meant to look on only.",
+            "the watch only looks on, or each term is passed backward by itself.",
             action="Pass the total that watch.total returns backward.",
             verify="total = watch.total(terms, weights); total.backward()",
         )
