@@ -143,8 +143,8 @@ PAIRS = (
     ),
     Pair(
         rule="term-gradient-nonfinite",
-        faulty=with_terms(partial(distances, floor=0.0), batches=20, every=8),
-        near=with_terms(partial(distances, floor=1e-8), batches=20, every=8),
+        faulty=with_terms(partial(distances, floor=0.0), batches=20, every=1),
+        near=with_terms(partial(distances, floor=1e-8), batches=20, every=1),
         severity=Severity.ERROR,
     ),
     Pair(rule="gradient-vanishes", faulty=with_terms(saturated), near=with_terms(with_logits)),
@@ -182,7 +182,7 @@ def test_the_near_miss_is_spared(tmp_path: Path, pair: Pair, seed: int) -> None:
 @SEEDS
 def test_the_first_bad_gradient_comes_before_the_value(tmp_path: Path, seed: int) -> None:
     """The finding names the step, the operation, and the finite value of that step."""
-    train(tmp_path / "run", seed, partial(distances, floor=0.0), batches=20, every=8)
+    train(tmp_path / "run", seed, partial(distances, floor=0.0), batches=20, every=1)
     (one,) = told(tmp_path / "run", "term-gradient-nonfinite")
     assert one.steps[0] == 8
     assert "SqrtBackward" in one.summary or "first in" in one.summary
