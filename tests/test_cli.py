@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from poise.record import Recorder
+
 HEALTHY = "step,total,a_loss,b_loss\n" + "".join(
     f"{k},{2 * 0.99**k + 0.95**k},{2 * 0.99**k},{0.95**k}\n" for k in range(60)
 )
@@ -73,7 +75,8 @@ def test_json_is_the_documented_object(broken: Path) -> None:
     done = poise("diagnose", broken, "--json")
     data = json.loads(done.stdout, parse_constant=lambda word: pytest.fail(f"bare {word}"))
     assert data["schema"] == "poise.diagnosis/1"
-    assert set(data) == {"schema", "run", "measured", "findings", "not_checked", "passed"}
+    top = {"schema", "run", "measured", "suggestion", "findings", "not_checked", "passed"}
+    assert set(data) == top
     assert set(data["run"]) == {"path", "format", "steps", "records", "total", "terms", "splits"}
     assert data["run"]["steps"] == [0, 61]
     assert data["run"]["total"] == "total"
@@ -225,3 +228,28 @@ def test_a_closed_pipe_is_quiet(broken: Path) -> None:
     command = f"{sys.executable} -m poise diagnose {broken} | head -n 1"
     done = subprocess.run(command, shell=True, capture_output=True, text=True, timeout=60)
     assert done.stderr == ""
+
+
+def test_suggest_prints_weights_to_paste(tmp_path: Path) -> None:
+    """Shares from the command line; the same as JSON; a log without probes is refused."""
+    run = tmp_path / "run"
+    with Recorder(run, terms=["a", "b"]) as recorder:
+        for step in range(4):
+            recorder.step(step, terms={"a": 2.0, "b": 1.0}, weights={"a": 1.0, "b": 1.0})
+            recorder.probe(step, where="shared", terms=["a", "b"], norms={"a": 9, "b": 1})
+    done = poise("suggest", run, "--shares", "a=1,b=4")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "weights = {'a': 0.222, 'b': 8.0}" in done.stdout
+    found = json.loads(poise("suggest", run, "--json").stdout)
+    assert found["weights"] == {"a": 5 / 9, "b": 5.0}
+    assert "constant weights" in poise("diagnose", run).stdout
+    bad = poise("suggest", run, "--shares", "a")
+    assert bad.returncode == 2
+    assert "expected name=number" in bad.stderr
+
+
+def test_suggest_refuses_a_log_without_probes(healthy: Path) -> None:
+    """One line that says what to do."""
+    done = poise("suggest", healthy)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "poise.Watch" in done.stderr

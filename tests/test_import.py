@@ -49,6 +49,7 @@ def test_public_names() -> None:
     """The public face changes only on purpose: by editing this list."""
     assert sorted(poise.__all__) == [
         "Breakdown",
+        "Card",
         "Diagnosis",
         "Evidence",
         "Fault",
@@ -63,12 +64,15 @@ def test_public_names() -> None:
         "Role",
         "Run",
         "Severity",
+        "Suggestion",
         "Term",
         "Watch",
         "__version__",
         "diagnose",
         "fork",
+        "inspect",
         "read_run",
+        "suggest",
     ]
 
 
@@ -88,6 +92,13 @@ except poise.MissingExtraError as error:
     assert done.stdout.strip() == (
         "poise.Watch needs PyTorch, which is not installed: pip install 'poise[torch]'"
     )
+
+
+def test_balance_is_a_package_of_the_lazy_face() -> None:
+    """`poise.balance` is there without an import of its own, and loads no TorchJD by itself."""
+    code = "import sys, poise; poise.balance.GradientShare; print('torchjd' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
 
 
 def test_every_public_name_loads_and_is_documented() -> None:

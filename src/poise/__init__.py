@@ -13,12 +13,16 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from poise.card import inspect as inspect
+    from poise.doctor.card import Card as Card
     from poise.doctor.diagnose import diagnose as diagnose
     from poise.doctor.diagnosis import Diagnosis as Diagnosis
     from poise.doctor.finding import Evidence as Evidence
     from poise.doctor.finding import Fault as Fault
     from poise.doctor.finding import Finding as Finding
     from poise.doctor.finding import Severity as Severity
+    from poise.doctor.suggest import Suggestion as Suggestion
+    from poise.doctor.suggest import suggest as suggest
     from poise.errors import MissingExtraError as MissingExtraError
     from poise.errors import PoiseError as PoiseError
     from poise.errors import ReadError as ReadError
@@ -37,6 +41,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
+    "Card": "poise.doctor.card",
     "Diagnosis": "poise.doctor.diagnosis",
     "Evidence": "poise.doctor.finding",
     "Fault": "poise.doctor.finding",
@@ -48,8 +53,10 @@ _HOMES = {
     "Recorder": "poise.record",
     "Run": "poise.run",
     "Severity": "poise.doctor.finding",
+    "Suggestion": "poise.doctor.suggest",
     "diagnose": "poise.doctor.diagnose",
     "read_run": "poise.read",
+    "suggest": "poise.doctor.suggest",
 }
 _LIVE = {
     "Breakdown": "poise.objective",
@@ -59,10 +66,11 @@ _LIVE = {
     "Term": "poise.objective",
     "Watch": "poise.watch",
     "fork": "poise.probe",
+    "inspect": "poise.card",
 }
 """The names that need PyTorch."""
 
-_PACKAGES = ("objective", "probe", "reduce", "schedule", "watch")
+_PACKAGES = ("balance", "objective", "probe", "reduce", "schedule", "watch")
 """Packages that are reached as attributes: `poise.schedule.Linear`."""
 
 __all__ = ["__version__", *_HOMES, *_LIVE]  # pyright: ignore[reportUnsupportedDunderAll] -- one list, not two

@@ -189,6 +189,37 @@ def read(path: LogPath, as_format: AsFormat = None, as_json: AsJson = False) -> 
 
 
 @app.command()
+def suggest(
+    path: LogPath,
+    shares: Annotated[
+        str | None,
+        typer.Option(
+            "--shares", metavar="A=0.1,B=0.9", help="Wished gradient shares; else the declared."
+        ),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Print the constant weights that would give a watched run its wished gradient shares."""
+    from poise.doctor.suggest import parse_shares
+    from poise.doctor.suggest import suggest as find
+    from poise.read import read_run
+
+    wished = None if shares is None else parse_shares(shares)
+    with _progress(f"reading {path.name}") as progress:
+        found = find(read_run(path, progress=progress), wished)
+    if as_json:
+        from poise.report.json import offer_to_json
+
+        _print_json(offer_to_json(found))
+    else:
+        from rich.console import Console
+
+        from poise.report.terminal import render_suggestion
+
+        render_suggestion(found, Console())
+
+
+@app.command()
 def rules() -> None:
     """List the rules: name, fault class, symptom, and the data each needs."""
     from rich.console import Console

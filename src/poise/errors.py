@@ -75,5 +75,17 @@ class WatchError(PoiseError):
     """A training is watched against the contract of Watch: a term that is unknown or no scalar."""
 
 
+class SuggestionError(PoiseError, ValueError):
+    """No weights can be suggested: gradients are unknown or zero, or the wished shares are none."""
+
+
+class CompareError(PoiseError, ValueError):
+    """Two runs have nothing in common that could be compared, or are asked for in a wrong way."""
+
+
 class MissingExtraError(PoiseError, ImportError):
     """A part of poise needs a package that is not installed."""
+
+
+class InspectError(PoiseError, ValueError):
+    """A loss function or its example cannot be inspected as given."""

@@ -165,14 +165,16 @@ def test_non_reentrant_checkpoint_and_batch_norm() -> None:
 
 
 def test_loss_scale_keeps_float16_gradients() -> None:
-    """With a scale, gradients that float16 cannot hold are measured; the scale is divided out."""
+    """By itself or with a scale, gradients that float16 cannot hold are measured, unscaled."""
     layer = nn.Linear(4, 4).half()
     out = layer(torch.ones(2, 4, dtype=torch.float16)).float()
     graph = Graph({"a": 1e-9 * out.sum(), "b": 1e-9 * out.square().sum()}, layer)
-    assert at_shared(graph).gradients.norms["a"] == 0.0
+    assert at_shared(graph, scale=1.0).gradients.norms["a"] == 0.0
     optimizer = torch.optim.SGD(layer.parameters(), lr=1.0)
     found = at_shared(graph, scale=2.0**20, optimizer=optimizer, weights={"a": 2.0})
     expected = 2e-9 * 2 * (4 * 4 + 4) ** 0.5
+    own = at_shared(graph, optimizer=optimizer, weights={"a": 2.0})
+    assert own.gradients.norms["a"] == pytest.approx(expected, rel=1e-2)
     assert found.gradients.norms["a"] == pytest.approx(expected, rel=1e-2)
     assert found.update is not None
     assert found.update.norms["a"] == pytest.approx(expected, rel=1e-2)

@@ -5,6 +5,7 @@ import hashlib
 import json
 import re
 import time
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -13,11 +14,14 @@ import numpy as np
 import pytest
 
 from poise.doctor.diagnosis import Diagnosis
+from poise.doctor.suggest import Suggestion
 from poise.report.charts import BINS, POINTS, chart_data
 from poise.report.html import embedded, render_html
 from poise.report.plain import NAME_CELLS
 from poise.run import Kind, Run
 from tests.report.builders import finding, healthy, hostile, sick, table
+from tests.report.probed import probed
+from tests.report.suggested import with_wish
 
 
 class _Page(HTMLParser):
@@ -240,3 +244,14 @@ def test_long_names_are_short_in_headings() -> None:
     """A name of 300 characters does not fill the page."""
     shown = re.findall(r"<h3>.*?</h3>", render_html(hostile()), flags=re.DOTALL)
     assert all(len(one) < 400 + 2 * NAME_CELLS for one in shown)
+
+
+def test_suggested_weights_are_on_the_page() -> None:
+    """The line to paste, escaped names, or the refusal in words; nothing without probes."""
+    page = _Page(render_html(replace(probed(), suggestion=with_wish())))
+    assert with_wish().code in page.text
+    assert "\x1b" not in page.text
+    assert "lags behind at a gradient share of 10%" in page.text
+    refused = replace(probed(), suggestion=Suggestion(source="", refused="no <probe>"))
+    assert "None to suggest: no <probe>" in _Page(render_html(refused)).text
+    assert "suggestion" not in _Page(render_html(probed())).one("section", "id")

@@ -7,7 +7,8 @@ import orjson
 import pytest
 
 from poise.doctor.diagnosis import Diagnosis
-from poise.report.json import diagnosis_to_json, dumps, finite, run_to_json
+from poise.report.json import diagnosis_to_json, dumps, run_to_json
+from poise.report.plain import strict as finite
 from tests.report.builders import HOSTILE, finding, hostile, sick, sick_run
 from tests.report.golden import compare
 from tests.report.probed import probed
@@ -30,7 +31,8 @@ def test_golden_reading() -> None:
 def test_keys_are_the_contract() -> None:
     """Keys are exactly those promised, in their order."""
     found = json.loads(dumps(diagnosis_to_json(sick())))
-    assert list(found) == ["schema", "run", "measured", "findings", "not_checked", "passed"]
+    top = ["schema", "run", "measured", "suggestion", "findings", "not_checked", "passed"]
+    assert list(found) == top
     run = ["path", "format", "steps", "records", "total", "terms", "splits"]
     assert list(found["run"]) == run
     one = ["rule", "fault", "severity", "terms", "steps", "summary", "evidence"]

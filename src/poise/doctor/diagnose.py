@@ -10,6 +10,7 @@ from poise.doctor.finding import Fault, Finding
 from poise.doctor.needs import missing
 from poise.doctor.rule import Rule
 from poise.doctor.rules import RULES
+from poise.doctor.suggest import suggested_or_not
 from poise.read import read_run
 from poise.run import Run
 
@@ -117,4 +118,5 @@ def diagnose(
         findings=tuple(sorted(_linked(findings, run), key=_rank)),
         not_checked=tuple(not_checked),
         passed=tuple(passed),
+        suggestion=suggested_or_not(case),
     )

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from poise.doctor.finding import Finding, Severity
+from poise.doctor.suggest import Suggestion
 from poise.run import Run
 
 REPR_FINDINGS = 20
@@ -31,12 +32,15 @@ class Diagnosis:
         findings: Worst first; within one severity, causes before their symptoms.
         not_checked: Rules that could not run, and why.
         passed: Names of the rules that ran and found nothing.
+        suggestion: Static weights for the shares that were meant, as `poise.suggest` finds them;
+            None for a run whose gradients were not measured.
     """
 
     run: Run
     findings: tuple[Finding, ...]
     not_checked: tuple[NotChecked, ...]
     passed: tuple[str, ...]
+    suggestion: Suggestion | None = None
 
     @property
     def worst(self) -> Severity | None:

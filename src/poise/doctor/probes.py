@@ -19,6 +19,10 @@ STILL = 0.05
 """A term that lost less than this of its start hardly moves."""
 MOVED = 0.3
 """A term that lost this part of its start shows that the training works."""
+HALVED = 0.5
+"""A term that lost half of its starting value has been learned, whatever its share."""
+LAG = 1 / 3
+"""A term whose log-improvement is below this part of the others' median is left behind."""
 STEADY = 0.1
 """Relative change of a weight within one window up to which it is steady."""
 
@@ -258,6 +262,15 @@ def held_back(case: Case, term: str) -> bool:
     """True if a task hardly moves while another one does."""
     lost = fallen(case, term)
     return lost is not None and lost < STILL and any(True for _ in movers(case, term))
+
+
+def lags(case: Case, term: str) -> bool:
+    """True if a task has not halved and fell far less than the other tasks, in the logarithm."""
+    lost = fallen(case, term)
+    paces = [-np.log(max(1 - (fallen(case, one) or 0.0), 1e-12)) for one in movers(case, term)]
+    if lost is None or lost >= HALVED or not paces:
+        return False
+    return bool(-np.log(1 - lost) < LAG * np.median(paces))
 
 
 def series_at(case: Case, kind: Kind) -> tuple[Series, ...]:

@@ -14,15 +14,14 @@ from poise.doctor.probes import (
     STEADY,
     Place,
     at,
-    declared_shares,
     judged,
     norms,
     weight_at,
     weights_of,
 )
-from poise.doctor.rules.weight_normaliser import plain_weights
+from poise.doctor.rules.weight_normaliser import recover_weights
 from poise.doctor.series import named
-from poise.doctor.wish import Wish, wishes
+from poise.doctor.wish import Wish, declared_shares, wishes
 from poise.errors import SuggestionError, TermNameError
 from poise.read import read_run
 from poise.run import Floats, Run
@@ -121,6 +120,9 @@ def suggest(source: str | Path | Run, shares: Mapping[str, float] | None = None)
     over all probes, with one common factor that keeps the natural total: the sum of the norms of
     the weighted gradients is, in the median, what it was.
 
+    Other weights make another training. Where the measured shares are far from the wished ones the
+    suggestion is a first approximation: train with it, and ask again.
+
     Args:
         source: A run that `poise.Watch` recorded with a model, or its path.
         shares: Wished gradient share by term; numbers from 0 on, divided by their sum. By default
@@ -142,7 +144,7 @@ def suggest(source: str | Path | Run, shares: Mapping[str, float] | None = None)
         >>> path = tempfile.mkdtemp() + "/run"
         >>> with Recorder(path, terms=["a", "b"]) as recorder:
         ...     for step in range(4):
-        ...         recorder.step(step, {"a": 1.0, "b": 1.0}, weights={"a": 1.0, "b": 1.0})
+        ...         recorder.step(step, terms={"a": 2.0, "b": 1.0}, weights={"a": 1.0, "b": 1.0})
         ...         recorder.probe(step, where="shared", terms=["a", "b"], norms={"a": 9, "b": 1})
         >>> suggest(path, {"a": 1, "b": 1}).weights
         {'a': 0.5555555555555556, 'b': 5.0}
@@ -171,6 +173,28 @@ def suggested_or_not(case: Case) -> Suggestion | None:
         return suggestion(case)
     except (SuggestionError, TermNameError) as error:
         return Suggestion(source="", refused=str(error).removeprefix("suggest: "))
+
+
+def parse_shares(text: str) -> dict[str, float]:
+    """Shares as a command line spells them.
+
+    Raises:
+        SuggestionError: A part is not `name=number`.
+
+    Example:
+        >>> parse_shares("a=0.1, b=0.9")
+        {'a': 0.1, 'b': 0.9}
+    """
+    found: dict[str, float] = {}
+    for one in text.split(","):
+        name, equals, value = one.strip().rpartition("=")
+        try:
+            found[name.strip()] = float(value if equals else "")
+        except ValueError as error:
+            raise SuggestionError(
+                f"suggest: shares: expected name=number, got {one.strip()!r}; write a=0.1,b=0.9"
+            ) from error
+    return found
 
 
 def parts(shares: Mapping[str, float]) -> dict[str, float]:
@@ -211,8 +235,7 @@ def _wished(
         raise SuggestionError(
             f"suggest: expected two tasks or more, got {named(tasks) or 'none'}; pass shares"
         )
-    meant = plain_weights(case)
-    found = {name: _constant(case, name) if meant is None else meant.get(name) for name in tasks}
+    found = {name: _constant(case, name) for name in tasks} | _undivided(case, tasks)
     open_ = [name for name, one in found.items() if one is None]
     if open_:
         raise SuggestionError(
@@ -234,6 +257,14 @@ def _measured(shares: Mapping[str, float], place: Place) -> Mapping[str, float]:
                 f"leave it out.{hint}"
             )
     return {name: one for name, one in shares.items() if name in place.names}
+
+
+def _undivided(case: Case, tasks: Sequence[str]) -> dict[str, float]:
+    """The constant weights that a loss-value normaliser divided, where one made the weights."""
+    found = recover_weights(case)
+    if found is None:
+        return {}
+    return {k: w for k, w in zip(found.names, found.nominal.tolist(), strict=True) if k in tasks}
 
 
 def _constant(case: Case, term: str) -> float | None:

@@ -203,7 +203,7 @@ class Fork:
         """Whether the coming backward pass is to be measured."""
         return self.measuring
 
-    def weigh(self, reading: Gradients | None, pieces: Pieces) -> None:  # noqa: ARG002 -- it only looks
+    def weigh(self, reading: Gradients | None, pieces: Pieces) -> None:
         """Nothing: a fork only looks."""
 
     def tell(self, reading: Gradients) -> None:

@@ -11,6 +11,8 @@ CHUNK = {"cpu": 1 << 17}
 """Elements of the K gradients that are copied side by side at a time: half a MiB in float32 on a
 CPU, where they stay in its cache."""
 CHUNK_ELSEWHERE = 1 << 22
+FEW = 8
+"""Up to so many terms, one product at a time is faster on a CPU than copying them side by side."""
 
 
 def gramian_of(groups: Iterable[Sequence[Tensor | None]]) -> Tensor | None:
@@ -80,7 +82,18 @@ def _rescaled(rows: list[Tensor], sizes: list[Tensor]) -> Tensor:
     return _side_by_side(unit) * wide[:, None] * wide
 
 
+def _one_by_one(rows: list[Tensor]) -> Tensor:
+    """The products on a CPU, where looking at a number costs nothing."""
+    whole = [[0.0] * len(rows) for _ in rows]
+    for k, one in enumerate(rows):
+        for j, other in enumerate(rows[: k + 1]):
+            whole[k][j] = whole[j][k] = float(torch.dot(one, other))
+    return torch.tensor(whole, dtype=torch.float64)
+
+
 def _side_by_side(rows: list[Tensor]) -> Tensor:
+    if len(rows) <= FEW and rows[0].device.type == "cpu":
+        return _one_by_one(rows)
     chunk = CHUNK.get(rows[0].device.type, CHUNK_ELSEWHERE)
     width = max(1, chunk // len(rows))
     length = len(rows[0])

@@ -1,12 +1,14 @@
 """Which parameters each term reaches, and the one tensor that carries all terms to them."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import final
 
 from torch import Tensor, nn
 from torch.autograd.graph import GradientEdge, Node, get_gradient_edge
 
+from poise.probe.borders import Border, borders_of
 from poise.probe.bottleneck import Bottleneck, meeting
 from poise.probe.edges import (
     OPAQUE,
@@ -104,7 +106,11 @@ class Graph:
         }
         refuse_sharded(model, self._leaves)
         self.parameters: dict[str, Tensor] = self._named(model)
-        self.reach = self._reach()
+
+    @cached_property
+    def reach(self) -> Reach:
+        """Which parameters each term reaches."""
+        return self._reach()
 
     @property
     def shared(self) -> dict[str, Tensor]:
@@ -139,8 +145,31 @@ class Graph:
             shapes=tuple(map(_shape, found)),
             terms=terms,
             ignored=tuple(name for name in self.terms if name not in terms),
-            beside=tuple(name for name, one in self.shared.items() if id(one) in past),
+            beside=tuple(name for name, one in self.shared.items() if id(one) in past)
+            if past
+            else (),
         )
+
+    def borders(
+        self, common: Callable[[Tensor], bool] | None = None
+    ) -> tuple[list[Border], tuple[str, ...]]:
+        """Where each term's own part of the graph ends, and the terms that have no own part.
+
+        Args:
+            common: Says which parameters are shared with terms that are not here.
+        """
+        sources: dict[str, Key] = {
+            name: (one.node, one.output_nr) for name, one in self._sources.items()
+        }
+        return borders_of(self._order, self._bits, sources, common)
+
+    def fused(self) -> tuple[str, ...]:
+        """Terms that leave one opaque operation together: where they meet is inside it, unseen."""
+        homes: dict[Node, list[str]] = {}
+        for name, one in self._sources.items():
+            if one.node.name().endswith(OPAQUE):
+                homes.setdefault(one.node, []).append(name)
+        return tuple(name for names in homes.values() if len(names) > 1 for name in names)
 
     def nodes(self) -> list[Node]:
         """All nodes of the graph, each before the nodes that its gradients go to."""

@@ -41,6 +41,11 @@ def l2(one: Tensor) -> Tensor:
     return _norm(one)
 
 
+def l2_rows(matrix: Tensor) -> Tensor:
+    """Euclidean norm of each row, in the matrix's own type."""
+    return _norm(matrix, dim=1)
+
+
 def largest(one: Tensor, dim: int | None = None) -> Tensor:
     """Largest absolute value: of all elements, or along `dim`, which is kept with size 1."""
     return _norm(one, ord=float("inf"), dim=dim, keepdim=dim is not None)

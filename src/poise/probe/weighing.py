@@ -10,7 +10,9 @@ Pieces: TypeAlias = Sequence[Sequence[Tensor | None]]
 """By tensor, the gradients of K terms in one order, None where a term has none."""
 
 
-def sum_of(group: Sequence[Tensor | None], weights: Sequence[Tensor] | None = None) -> Tensor | None:
+def sum_of(
+    group: Sequence[Tensor | None], weights: Sequence[Tensor] | None = None
+) -> Tensor | None:
     """The gradients added up from the last term to the first, as autograd's engine does.
 
     A weight of exactly 1 changes no bit. A weight of 0 leaves a gradient out, unless it is not

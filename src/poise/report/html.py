@@ -12,7 +12,8 @@ from markupsafe import Markup
 from poise import __version__
 from poise.doctor.diagnosis import Diagnosis
 from poise.doctor.finding import Finding, Severity
-from poise.report import measured_rows, plain
+from poise.doctor.suggest import Suggestion
+from poise.report import measured_rows, plain, suggested_rows
 from poise.report.charts import chart_data
 from poise.report.measured import measured
 from poise.report.order import grouped
@@ -54,6 +55,7 @@ def render_html(diagnosis: Diagnosis) -> str:
         data=Markup(embedded(chart_data(diagnosis))),
         read=reading(diagnosis.run),
         measured=_measured(diagnosis.run),
+        suggestion=_suggestion(diagnosis.suggestion),
         title=plain.name(diagnosis.run.path.name, 60),
         file=plain.name(diagnosis.run.path.name, 120),
         folder=plain.plain(str(diagnosis.run.path.parent)).removeprefix("."),
@@ -123,6 +125,19 @@ def _measured(run: Run) -> dict[str, object] | None:
         "tables": tables,
         "motion": measured_rows.motion(found),
         "costs": measured_rows.costs(found),
+    }
+
+
+def _suggestion(found: Suggestion | None) -> dict[str, object] | None:
+    if found is None:
+        return None
+    return {
+        "refused": plain.plain(found.refused),
+        "title": "" if found.refused else suggested_rows.title(found),
+        "code": suggested_rows.code(found),
+        "rows": suggested_rows.rows(found),
+        "moves": suggested_rows.moves(found),
+        "wished": list(suggested_rows.wished(found)),
     }
 
 

@@ -1,13 +1,14 @@
 """A diagnosis or a run as plain JSON; docs/json.md is the contract."""
 
 import json
-import math
 from collections.abc import Mapping
 from typing import TypeAlias, cast
 
 from poise.doctor.diagnosis import Diagnosis
 from poise.doctor.finding import Evidence, Finding
+from poise.doctor.suggest import Suggestion
 from poise.report import plain
+from poise.report.json_suggestion import suggestion_to_json
 from poise.report.measured import Measured, Place, Trend, measured, ordered
 from poise.run import Composition, Run, Series, Table
 
@@ -16,16 +17,24 @@ Json: TypeAlias = dict[str, object]
 
 def diagnosis_to_json(diagnosis: Diagnosis) -> Json:
     """The object of schema `poise.diagnosis/1`: dicts, lists, strings, finite numbers, None."""
+    offer = diagnosis.suggestion
     found: Json = {
         "schema": "poise.diagnosis/1",
         "run": _run(diagnosis.run),
         "measured": _measured(diagnosis.run),
+        "suggestion": None if offer is None else suggestion_to_json(offer),
         "findings": [_finding(one) for one in diagnosis.findings],
         "not_checked": [
             {"rule": one.rule, "needs": list(one.needs)} for one in diagnosis.not_checked
         ],
         "passed": list(diagnosis.passed),
     }
+    return {key: _paired(value) for key, value in found.items()}
+
+
+def offer_to_json(offer: Suggestion) -> Json:
+    """The object of schema `poise.suggestion/1`; as strict as `diagnosis_to_json`."""
+    found = {"schema": "poise.suggestion/1", **suggestion_to_json(offer)}
     return {key: _paired(value) for key, value in found.items()}
 
 
@@ -51,19 +60,6 @@ def dumps(what: Json) -> str:
         '{\n  "name": "\\u00e9",\n  "value": "NaN"\n}'
     """
     return json.dumps(what, indent=2, allow_nan=False)
-
-
-def finite(value: float | None) -> float | str | None:
-    """A number as strict JSON allows it: NaN and the infinities become their names.
-
-    Example:
-        >>> finite(float("nan")), finite(float("-inf")), finite(-0.0)
-        ('NaN', '-Infinity', -0.0)
-    """
-    if value is None:
-        return None
-    value = float(value)
-    return value if math.isfinite(value) else plain.number(value)
 
 
 def _paired(what: object) -> object:
@@ -95,7 +91,7 @@ def _run(run: Run) -> Json:
         "terms": [
             {
                 "name": name,
-                "weight": finite(weights[name].weight) if name in weights else None,
+                "weight": plain.strict(weights[name].weight) if name in weights else None,
                 "weight_source": weights[name].source if name in weights else "unknown",
             }
             for name in names
@@ -151,9 +147,9 @@ def _known(trends: Mapping[str, Trend], name: str) -> Json | None:
 
 def _trend(one: Trend) -> Json:
     return {
-        "median": finite(one.median),
-        "first": finite(one.first),
-        "last": finite(one.last),
+        "median": plain.strict(one.median),
+        "first": plain.strict(one.first),
+        "last": plain.strict(one.last),
         "count": one.count,
     }
 
@@ -179,8 +175,8 @@ def _evidence(one: Evidence) -> Json:
         "text": one.text,
         "series": one.series,
         "steps": [int(step) for step in one.steps],
-        "value": finite(one.value),
-        "threshold": finite(one.threshold),
+        "value": plain.strict(one.value),
+        "threshold": plain.strict(one.threshold),
     }
 
 
@@ -206,10 +202,10 @@ def _series(one: Series, table: Table) -> Json:
         "split": table.split,
         "grain": table.grain,
         "count": len(one),
-        "first": finite(one.values[0]) if len(one) else None,
-        "last": finite(one.values[-1]) if len(one) else None,
-        "min": finite(low),
-        "max": finite(high),
+        "first": plain.strict(one.values[0]) if len(one) else None,
+        "last": plain.strict(one.values[-1]) if len(one) else None,
+        "min": plain.strict(low),
+        "max": plain.strict(high),
         "nonfinite": plain.nonfinite(one.values),
     }
 
@@ -218,13 +214,13 @@ def _composition(one: Composition) -> Json:
     return {
         "total": one.total,
         "terms": [
-            {"name": term.name, "weight": finite(term.weight), "weight_source": term.source}
+            {"name": term.name, "weight": plain.strict(term.weight), "weight_source": term.source}
             for term in one.terms
         ],
-        "residual": finite(one.residual),
-        "tolerance": finite(one.tolerance),
+        "residual": plain.strict(one.residual),
+        "tolerance": plain.strict(one.tolerance),
         "exact": one.exact,
-        "remainder": finite(one.remainder),
+        "remainder": plain.strict(one.remainder),
         "records": one.records,
         "why": one.why,
     }

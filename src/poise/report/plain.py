@@ -190,3 +190,16 @@ def ends(values: np.ndarray) -> tuple[float, float] | None:
 def nonfinite(values: np.ndarray) -> int:
     """How many values are NaN or infinite."""
     return int(values.size - np.isfinite(values).sum())
+
+
+def strict(value: float | None) -> float | str | None:
+    """A number as strict JSON allows it: NaN and the infinities become their names.
+
+    Example:
+        >>> strict(float("nan")), strict(float("-inf")), strict(-0.0)
+        ('NaN', '-Infinity', -0.0)
+    """
+    if value is None:
+        return None
+    value = float(value)
+    return value if math.isfinite(value) else number(value)

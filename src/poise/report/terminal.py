@@ -17,6 +17,8 @@ from poise.report.terminal_measured import print_measured
 from poise.report.terminal_rules import render_explanation as render_explanation
 from poise.report.terminal_rules import render_rules as render_rules
 from poise.report.terminal_run import render_run as render_run
+from poise.report.terminal_suggested import print_suggestion
+from poise.report.terminal_suggested import render_suggestion as render_suggestion
 from poise.run import Run
 
 COLOURS = {
@@ -47,6 +49,9 @@ def render(diagnosis: Diagnosis, console: Console) -> None:
         page.blank()
         _group(group, diagnosis.run, page)
     print_measured(diagnosis.run, page, full=False)
+    if diagnosis.suggestion is not None:
+        page.blank()
+        print_suggestion(diagnosis.suggestion, page)
     page.blank()
     _checked(diagnosis, page)
 

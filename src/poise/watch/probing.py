@@ -94,7 +94,10 @@ class Probing:
         terms = {name: one for name, one in found.values.items() if isinstance(one, Tensor)}
         weights = {name: float(found.weights[name]) for name in terms}
         graph = self._mapped(terms, found)
-        due = [one for one in GRADIENTS if self._budget.due(one, expected_steps=self._passes or 0)]
+        earned = {"shared": self._passes or 0.0}  # the edge is measured on credit
+        due = [
+            one for one in GRADIENTS if self._budget.due(one, expected_steps=earned.get(one, 0.0))
+        ]
         if not due:
             return
         with self._budget.charged(due[0], uses=None):

@@ -1,6 +1,6 @@
 """Who owns the gradient of what the terms share: one term nearly all, another nearly none."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import ClassVar, final
 
 import numpy as np
@@ -19,8 +19,8 @@ from poise.doctor.probes import (
     held_back,
     in_windows,
     judged,
+    lags,
     level,
-    mapping,
     movers,
     scale_free,
     shares,
@@ -29,9 +29,9 @@ from poise.doctor.probes import (
 )
 from poise.doctor.proofs import rerun
 from poise.doctor.rule import Need
-from poise.doctor.rules.starvation import HALVED, LAG
 from poise.doctor.series import multiple, named, number, python_name
 from poise.doctor.shares import value_shares
+from poise.doctor.wish import declared_shares, wish_of
 from poise.run import Floats
 
 OWNS = 0.95
@@ -177,15 +177,6 @@ def _raise(case: Case, place: Place, term: str) -> str:
     )
 
 
-def lags(case: Case, term: str) -> bool:
-    """True if a task has not halved and fell far less than the other tasks, in the logarithm."""
-    lost = fallen(case, term)
-    paces = [-np.log(max(1 - (fallen(case, one) or 0.0), 1e-12)) for one in movers(case, term)]
-    if lost is None or lost >= HALVED or not paces:
-        return False
-    return bool(-np.log(1 - lost) < LAG * np.median(paces))
-
-
 @final
 class GradientDominance:
     """One term owns more than 95% of the gradient of what the terms share.
@@ -239,12 +230,6 @@ class GradientDominance:
         )
 
 
-def declared_shares(case: Case) -> Mapping[str, float]:
-    """Declared gradient shares by term."""
-    told = mapping(case.run.declared.get("shares"))
-    return {name: float(one) for name, one in told.items() if isinstance(one, (int, float))}
-
-
 @final
 class ShareTooSmall:
     """A declared gradient share is honoured, and keeps its term from moving.
@@ -276,6 +261,7 @@ class ShareTooSmall:
 
     def _finding(self, case: Case, place: Place, term: str, wish: float) -> Finding:
         best = max(movers(case, term), key=lambda one: fallen(case, one) or 0.0)
+        told = wish_of(case, term)
         facts = [*share_facts(case, place, term)]
         facts += [one for one in (progress(case, term), progress(case, best)) if one is not None]
         return Finding(
@@ -289,8 +275,7 @@ class ShareTooSmall:
             evidence=tuple(facts),
             cause="The balancing does what it was told; the wish keeps the term still, or its "
             "output has too far to go in this many steps. Expected if the term's rest is noise.",
-            action=f"Let the head of '{term}' predict in units of its target's range, and declare "
-            f"a share of 70% or more for it.",
+            action=f"Declare a larger share for '{term}'." if told is None else told.action,
             verify=rerun("that share", f"'{term}' must end below {number(level(case, term)[1])}"),
         )
 
@@ -339,7 +324,8 @@ class ShareNotHonoured:
             cause="Nothing balances the gradients to the declared shares, or it does so at another "
             "place than was measured. Expected in a balancer's first steps.",
             action="Hand the weights that the balancer computes to the total, and balance at the "
-            "tensor that the terms share.",
+            "tensor that the terms share; or paste the constant weights of "
+            "`poise suggest`.",
             verify=f"print(torch.autograd.grad({python_name(term)}, shared_tensor, "
             "retain_graph=True)[0].norm())  # times its weight, over the sum of all terms'",
             caused_by=NORMALISERS,

@@ -8,6 +8,7 @@ import numpy as np
 from poise.doctor.case import Case
 from poise.doctor.finding import Evidence, Fault, Finding, Severity
 from poise.doctor.hints import family, role_of
+from poise.doctor.probes import HALVED, LAG
 from poise.doctor.proofs import alone
 from poise.doctor.rule import Need
 from poise.doctor.series import number
@@ -18,16 +19,12 @@ SHARE = 0.01
 """Value share below which a term hardly changes the total."""
 WEIGHT = 0.01
 """Weight, relative to the largest, from which a term that learns nothing is called starved."""
-HALVED = 0.5
-"""A term that lost half of its starting value has been learned, whatever its share."""
 STALLED = 0.1
 """A term that loses less than this over the run, or over its second half, does not fall."""
 STILL = 0.03
 """A term that lost less than this of its starting value has not been learned."""
 MOVED = 0.3
 """A term that lost this part of its starting value shows that the training works."""
-LAG = 1 / 3
-"""A term whose log-improvement is below this part of the others' median is left behind."""
 RECORDS = 8
 """Records from which progress is judged."""
 

@@ -1,0 +1,104 @@
+"""A watched training with a balancer: what the record and the rules see."""
+
+import json
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import pytest
+import torch
+
+import poise
+from poise.balance import Balancer, Fixed, Uncertainty
+from poise.balance.share import GradientShare
+from poise.watch import Watch
+from tests.balance.nets import NAMES, Net, batch
+
+SHARES = {"a": 0.2, "b": 0.3, "c": 0.5}
+STEPS = 24
+
+
+def watched(run: Path, balance: Balancer, way: str, net: Net) -> list[dict[str, Any]]:
+    """The records of a training whose terms are 1, 100 and 10,000 times as large."""
+    own = [{"params": list(balance.parameters())}] if list(balance.parameters()) else []
+    optimizer = torch.optim.SGD([{"params": list(net.parameters())}, *own], lr=1e-4)
+    with Watch(run, model=net, optimizer=optimizer, every=1, budget=0.9, shares=SHARES) as watch:
+        for k in range(STEPS):
+            if way == "fork":
+                terms = net.terms(batch(k), balance.fork(net.trunk(batch(k))))
+            else:
+                terms = net.terms(batch(k))
+            if way == "backward":
+                watch.total(terms, balance.weights)
+                balance.backward(terms)
+            else:
+                watch.total(terms, balance).backward()
+            optimizer.step()
+            optimizer.zero_grad()
+        with watch.evaluation(), torch.no_grad():
+            watch.total(net.terms(batch()), balance)
+    assert watch.failures == 0
+    return [json.loads(one) for one in (run / "run.jsonl").read_text().splitlines()]
+
+
+def shares_at(records: list[dict[str, Any]], where: str) -> dict[str, float]:
+    """Median gradient shares of the probes at one place, from the second step on."""
+    found: dict[str, list[float]] = {name: [] for name in NAMES}
+    for one in records:
+        if one["kind"] == "probe" and one.get("where") == where and one["step"] > 0:
+            whole = sum(one["norms"].values())
+            for name, norm in one["norms"].items():
+                found[name].append(norm / whole)
+    return {name: median(values) for name, values in found.items() if values}
+
+
+@pytest.mark.parametrize("way", ["fork", "backward"])
+def test_the_watch_sees_balanced_shares(tmp_path: Path, way: str) -> None:
+    """Shares in the record are those that reach the trunk, and no rule misses the declared ones."""
+    records = watched(tmp_path, GradientShare(SHARES), way, Net())
+    where = {"fork": "fork:balance", "backward": "edge"}[way]
+    assert shares_at(records, where) == pytest.approx(SHARES, abs=0.06)
+    assert not [one for one in records if one["kind"] == "event"]
+    found = poise.diagnose(tmp_path)
+    about = {"gradient-dominance", "gradient-starvation", "starvation", "total-unused"}
+    assert not [one for one in found.findings if one.rule in about or "share" in one.rule]
+
+
+def test_the_same_wish_unbalanced_is_told(tmp_path: Path) -> None:
+    """With weights of one the declared shares are missed, and a rule says so."""
+    watched(tmp_path, Fixed(dict.fromkeys(NAMES, 1.0)), "fork", Net())
+    found = poise.diagnose(tmp_path).findings
+    assert any("c" in one.terms and one.fault.value == "dominance" for one in found)
+
+
+def test_a_fork_tells_the_balanced_weights(tmp_path: Path) -> None:
+    """The total has weights of 1, the fork's reading those that act in the backward pass."""
+    balance = GradientShare(SHARES)
+    records = watched(tmp_path, balance, "fork", Net())
+    assert all(set(one["weights"].values()) == {1.0} for one in records if one["kind"] == "step")
+    (*_, last) = (one for one in records if one.get("where") == "fork:balance")
+    assert last["weights"] == pytest.approx(balance.weights)
+
+
+@pytest.mark.parametrize("heads", ["own", "weighted"])
+def test_the_training_is_the_unwatched_one(tmp_path: Path, heads: str) -> None:
+    """A watch changes no bit of a balanced training, whoever gets the weights."""
+    net, plain = Net(), Net()
+    watched(tmp_path, GradientShare(SHARES, heads=heads), "fork", net)
+    balance = GradientShare(SHARES, heads=heads)
+    optimizer = torch.optim.SGD(plain.parameters(), lr=1e-4)
+    for k in range(STEPS):
+        balance.total(plain.terms(batch(k), balance.fork(plain.trunk(batch(k))))).backward()
+        optimizer.step()
+        optimizer.zero_grad()
+    for one, other in zip(net.parameters(), plain.parameters(), strict=True):
+        assert torch.equal(one, other)
+
+
+def test_a_value_rule_gives_its_own_total(tmp_path: Path) -> None:
+    """What is passed back is the rule's total, and its slopes are the weights in the record."""
+    balance = Uncertainty(NAMES)
+    records = watched(tmp_path, balance, "value", Net())
+    steps = [one for one in records if one["kind"] == "step"]
+    assert steps[-1]["weights"] == pytest.approx(balance.weights)
+    assert steps[-1]["weights"]["a"] != steps[0]["weights"]["a"]
