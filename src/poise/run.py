@@ -43,6 +43,8 @@ class Kind(StrEnum):
     UPDATE_SHARE = "update_share"
     COSINE = "cosine"
     """Between the weighted gradients of two terms; `Series.of` names the first."""
+    FORK_WEIGHT = "fork_weight"
+    """The factor by which a balancer's fork multiplies a term's gradient, beside its weight."""
     RESPONSE = "response"
     """Change of a term on the same batch caused by one optimizer step."""
     MOTION = "motion"

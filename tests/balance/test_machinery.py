@@ -2,7 +2,6 @@
 
 import copy
 import pickle
-import threading
 from collections.abc import Callable, Iterator, Mapping
 
 import pytest
@@ -379,29 +378,6 @@ def test_an_exception_in_a_pass_leaves_no_hook(make: Make, way: str) -> None:
     if way != "passes":  # there the passes that measure have succeeded before
         assert int(balance.keeper.asked) == 0
         equal(step(net, balance, way, batch(1)), step(Net(), fresh, way, batch(1)))
-
-
-@RULE
-def test_threads_with_balancers_of_their_own(make: Make) -> None:
-    """Two trainings at the same time are each as if alone."""
-    nets, balances = [Net() for _ in range(4)], [make() for _ in range(4)]
-    found: dict[int, list[Found]] = {}
-
-    def train(at: int) -> None:
-        found[at] = [
-            step(nets[at], balances[at], "fork", batch(10 * (at % 2) + k)) for k in range(8)
-        ]
-
-    train(0)
-    train(1)
-    threads = [threading.Thread(target=train, args=(at,)) for at in (2, 3)]
-    for one in threads:
-        one.start()
-    for one in threads:
-        one.join()
-    for at in (2, 3):
-        for one, other in zip(found[at], found[at - 2], strict=True):
-            equal(one, other)
 
 
 @WAY

@@ -27,7 +27,10 @@ def test_loops_run_as_pasted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         exec(compile(block, "watch.md", "exec"), names)
         assert names["watch"].failures == 0  # type: ignore[attr-defined]
     runs = {one.name: poise.read_run(one) for one in (tmp_path / "runs").iterdir()}
-    assert runs.keys() == {"plain", "accumulation", "clipping", "objective", "gan"}
+    assert runs.keys() == {"plain", "accumulation", "clipping", "objective", "gan"} | {
+        "balance",
+        "balance-backward",
+    }
     assert len(runs["plain"].train) == 210
     assert runs["accumulation"].train.steps[-1] - runs["accumulation"].train.steps[0] == 9
     assert len(blocks[0].splitlines()) < 20

@@ -21,7 +21,7 @@ Arrived: TypeAlias = tuple[Tensor | None, ...]
 def refuse_fused(graph: Graph) -> None:
     """Refuses terms that meet inside a compiled graph or a checkpoint.
 
-    All that could be measured there are the terms themselves, each with a gradient of 1.
+    A weight could act on a term as a whole only, and so on its head as well.
 
     Raises:
         GraphError: Two terms leave one opaque operation.
@@ -32,7 +32,7 @@ def refuse_fused(graph: Graph) -> None:
     """
     if fused := graph.fused():
         raise GraphError(
-            f"balance: expected terms that meet where their gradients can be measured, got "
+            "balance: expected terms that meet where their gradients can be weighed, got "
             f"{', '.join(map(repr, fused))} out of one compiled graph or reentrant checkpoint; use "
             "balance.fork inside of it, or compile what comes before and after that place apart"
         )

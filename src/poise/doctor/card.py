@@ -47,14 +47,13 @@ class Curve:
     lines: Mapping[str, tuple[float, ...]]
 
     def at(self, line: str, x: float) -> float:
-        """A line's value at `x`, straight between neighbours in log x; the ends go on flat.
+        """A line's value at `x`, as a power of x between neighbours; the ends go on flat.
 
         Example:
-            >>> one = Curve(
-            ...     name="error", title="", x_label="", x=(1.0, 100.0), lines={"value +": (0.0, 2.0)}
-            ... )
+            >>> lines = {"value +": (1.0, 16.0)}
+            >>> one = Curve(name="error", title="", x_label="", x=(1.0, 100.0), lines=lines)
             >>> one.at("value +", 10.0)
-            1.0
+            4.0
         """
         values = self.lines[line]
         right = bisect_left(self.x, x)
@@ -62,7 +61,10 @@ class Curve:
             return values[min(right, len(self.x) - 1)]
         low, high = self.x[right - 1], self.x[right]
         part = math.log(x / low) / math.log(high / low)
-        return values[right - 1] * (1.0 - part) + values[right] * part
+        before, after = values[right - 1], values[right]
+        if before > 0 and after > 0:
+            return math.exp(math.log(before) * (1.0 - part) + math.log(after) * part)
+        return before * (1.0 - part) + after * part
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -230,6 +230,17 @@ def weight_at(case: Case, term: str, steps: Ints) -> Floats:
     return logged.values[where]
 
 
+def acting_weight_at(case: Case, term: str, steps: Ints) -> Floats:
+    """What a term's gradient is multiplied with at some steps: its weight times a balancer's."""
+    weight = weight_at(case, term, steps)
+    forks = (one for one in places(case, Kind.FORK_WEIGHT) if term in one.names)
+    found = next(forks, None)
+    if found is None:
+        return weight
+    where = np.clip(np.searchsorted(found.steps, steps, side="right") - 1, 0, None)
+    return weight * found.of(term)[where]
+
+
 def judged(case: Case, term: str) -> bool:
     """True for a task, by its declared role or else its name, whose weight is not always zero."""
     weights = weights_of(case, term)

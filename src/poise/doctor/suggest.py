@@ -13,10 +13,10 @@ from poise.doctor.case import Case
 from poise.doctor.probes import (
     STEADY,
     Place,
+    acting_weight_at,
     at,
     judged,
     norms,
-    weight_at,
     weights_of,
 )
 from poise.doctor.rules.weight_normaliser import recover_weights
@@ -284,7 +284,7 @@ def _kept(case: Case, place: Place, wished: Mapping[str, float]) -> Place:
     terms = [name for name, one in wished.items() if one > 0]
     good = np.ones(len(place), np.bool_)
     for name in terms:
-        here = (place.of(name) > 0) & (weight_at(case, name, place.steps) != 0)
+        here = (place.of(name) > 0) & (acting_weight_at(case, name, place.steps) != 0)
         if not here.any():
             raise SuggestionError(
                 f"suggest: expected a gradient of {name!r} {at(case, place, name)}, got 0 in "
@@ -312,7 +312,7 @@ def _times(count: int) -> str:
 def _solved(case: Case, place: Place, wished: Mapping[str, float], source: str) -> Suggestion:
     names = tuple(wished)
     wish = np.array([wished[name] for name in names])
-    had = np.column_stack([weight_at(case, name, place.steps) for name in names])
+    had = np.column_stack([acting_weight_at(case, name, place.steps) for name in names])
     sizes = np.column_stack([place.of(name) for name in names])
     shares = sizes / sizes.sum(axis=1, keepdims=True)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
@@ -335,7 +335,7 @@ def _solved(case: Case, place: Place, wished: Mapping[str, float], source: str) 
         for name, meant, share, weight, right, gives in columns
     )
     others = (name for name in place.names if name not in wished)
-    kept = {name: float(np.median(weight_at(case, name, place.steps))) for name in others}
+    kept = {name: float(np.median(acting_weight_at(case, name, place.steps))) for name in others}
     weights = dict(zip(names, map(float, static), strict=True)) | kept
     return Suggestion(
         source=source,

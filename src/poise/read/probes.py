@@ -119,6 +119,8 @@ def _cells(record: Record) -> Iterator[_Cell]:
     yield from _by_term("gradient_norm", Kind.GRADIENT_NORM_OF_TERM, norms)
     yield from _by_term("gradient_share", Kind.GRADIENT_SHARE, _shares(norms))
     yield from _of_gramian(record)
+    if str(record.get("where", "")).startswith("fork:"):
+        yield from _by_term("fork_weight", Kind.FORK_WEIGHT, _numbers(record.get("weights")))
     yield from _by_term("update_share", Kind.UPDATE_SHARE, _numbers(record.get("update")))
     yield from _by_term("response", Kind.RESPONSE, _numbers(record.get("response")))
     for key in ("motion", "motion_groups"):

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from typing import cast
 
 import torch
@@ -55,7 +56,7 @@ class Steps:
         self._counts = [0] * len(self.optimizers)  # steps of each in this micro-batch
         self._waiting = 0  # micro-batches since the last step, this one included
         self._handles: list[RemovableHandle] = []
-        self._root: RemovableHandle | None = None
+        self._roots: list[RemovableHandle] = []
         self._used = True  # the total of this micro-batch, as far as it was looked at
         self._witness = Witness()
         for at, one in enumerate(self.optimizers):
@@ -98,17 +99,19 @@ class Steps:
             return None
         return self._witness.overflow()
 
-    def begin(self, total: Tensor | None = None) -> None:
+    def begin(self, total: Tensor | None = None, terms: Iterable[object] = ()) -> None:
         """Begins a micro-batch.
 
         Args:
             total: Its total, to see in its backward pass whether the loss is scaled; on a GPU that
                 waits for the device.
+            terms: What it is the sum of: passed back all together in another way, as a balancer
+                does it, they have used it as well.
         """
         self._waiting = 1 if self.done > self._earlier else self._waiting + 1
         self._earlier = self.done
         self._counts = [0] * len(self._counts)
-        self._look(total)
+        self._look(total, terms)
         self._witness.begin(self.parameters, self.scaled)
 
     def close(self) -> None:
@@ -132,18 +135,32 @@ class Steps:
 
         return count
 
-    def _look(self, total: Tensor | None) -> None:
+    def _look(self, total: Tensor | None, terms: Iterable[object] = ()) -> None:
         def root(gradient: Tensor) -> None:
             if not probing():
                 self._used = True
                 self.scaled = self._witness.scaled = bool(gradient.detach().abs() > 1)
 
-        if self._root is not None:
-            self._root.remove()
-            self._root = None
+        for handle in self._roots:
+            handle.remove()
+        self._roots = []
         self._used = total is None or not total.requires_grad
-        if total is not None and total.requires_grad:
-            self._root = cast(RemovableHandle, total.register_hook(root))  # pyright: ignore[reportUnknownMemberType] -- torch leaves it untyped
+        if total is None or not total.requires_grad:
+            return
+        self._roots.append(_hooked(total, root))
+        parts = [one for one in terms if isinstance(one, Tensor) and one.requires_grad]
+        left = set(range(len(parts)))
+
+        def passed(at: int, _: Tensor) -> None:
+            if not probing():
+                left.discard(at)
+                self._used = self._used or not left
+
+        self._roots += [_hooked(one, partial(passed, at)) for at, one in enumerate(parts)]
+
+
+def _hooked(one: Tensor, hook: Callable[[Tensor], None]) -> RemovableHandle:
+    return cast(RemovableHandle, one.register_hook(hook))  # pyright: ignore[reportUnknownMemberType] -- torch leaves it untyped
 
 
 class Witness:

@@ -10,6 +10,8 @@ from typing import Protocol, TypeAlias, cast
 import torch
 from torch import Tensor
 
+from poise.balance.balancer import Balancer
+from poise.balance.rule import ValueRule
 from poise.errors import TermNameError, TermValueError
 from poise.reduce import Reduced, Reduction
 from poise.watch.sink import SUMS, Key
@@ -84,7 +86,7 @@ class Given:
 
 def given(
     terms: Scalars | Summed,
-    weights: Scalars | None,
+    weights: Scalars | Balancer | None,
     counts: Scalars | None,
     *,
     declared: Collection[str] = (),
@@ -93,7 +95,8 @@ def given(
 
     Args:
         terms: Unweighted scalars by name, or a sum that was already taken.
-        weights: Weight by term, a number or a scalar tensor; None: every weight is 1.
+        weights: Weight by term, a number or a scalar tensor; None: every weight is 1. A balancer
+            takes the total itself.
         counts: By term, how many elements its mean was taken over; a sum that was already taken
             carries its own.
         declared: All names there are, where the user says so; then a term may be absent from
@@ -112,6 +115,8 @@ def given(
     if isinstance(total, Tensor):
         _expect_alone(weights, counts)
         return _of_summed(total, cast(Summed, terms), declared)
+    if isinstance(weights, Balancer):
+        return _balanced(cast(Scalars, terms), weights, counts, declared)
     values = _values(cast(Scalars, terms), declared)
     factors = dict.fromkeys(values, 1.0) if weights is None else _weights(weights, values, declared)
     known = {} if counts is None else _counts(counts, values, declared)
@@ -130,12 +135,32 @@ def given(
     return Given(total=summed, values=values, weights=plain, counts=known)
 
 
-def _expect_alone(weights: Scalars | None, counts: Scalars | None) -> None:
+def _balanced(
+    terms: Scalars, balance: Balancer, counts: Scalars | None, declared: Collection[str]
+) -> Given:
+    """The balancer's own total, with the weights that are in it.
+
+    At a fork they are 1: there the weights act in the backward pass, and its reading has them.
+    """
+    values = _values(terms, declared)
+    lent = balance.weights
+    total = balance.total({name: torch.as_tensor(one) for name, one in values.items()})
+    if isinstance(balance.rule, ValueRule):
+        factors = {name: balance.weights[name] for name in values}
+    elif balance.heads == "weighted":
+        factors = {name: lent[name] for name in values}
+    else:
+        factors = dict.fromkeys(values, 1.0)
+    known = {} if counts is None else _counts(counts, values, declared)
+    return Given(total=total, values=values, weights=factors, counts=known)
+
+
+def _expect_alone(weights: Scalars | Balancer | None, counts: Scalars | None) -> None:
     """Refuses what a breakdown carries itself."""
     if weights is not None:
         raise TermNameError(
             "Watch.total: expected no weights beside a breakdown, which carries its own, got "
-            f"{_mapping('weights', weights)!r:.80}; set them in the objective"
+            f"{_told(weights)!r:.80}; set them in the objective"
         )
     if counts is not None:
         raise TermNameError(
@@ -220,6 +245,10 @@ def _counts(
                 f"{count!r}; pass how many elements the mean was taken over"
             )
     return dict(counts)
+
+
+def _told(weights: Scalars | Balancer) -> object:
+    return weights if isinstance(weights, Balancer) else _mapping("weights", weights)
 
 
 def _mapping(what: str, given: Scalars) -> Scalars:

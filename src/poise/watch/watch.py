@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from poise.balance.balancer import Balancer
 from poise.errors import PoiseError, PoiseWarning, WatchError
 from poise.record.recorder import Recorder
 from poise.schedule import Schedule
@@ -147,7 +148,7 @@ class Watch:
     def total(
         self,
         terms: Scalars | Summed,
-        weights: Scalars | None = None,
+        weights: Scalars | Balancer | None = None,
         *,
         counts: Scalars | None = None,
         again: Again | None = None,
@@ -159,7 +160,8 @@ class Watch:
 
         Args:
             terms: Unweighted scalar losses by name, or a `Breakdown`, whose total is handed back.
-            weights: Weight by term, a number or a scalar tensor; None: every weight is 1.
+            weights: Weight by term, a number or a scalar tensor; None: every weight is 1; or a
+                balancer, whose `total(terms)` is handed back.
             counts: By term, how many elements or tokens its mean was taken over.
             again: Computes the terms of this batch anew. Now and then it is called after the
                 optimizer step, without gradients, and the record gets what the step did to each
@@ -267,7 +269,8 @@ class Watch:
             self._first(found)
             entry.step = self._steps.done
         candidate = self.budget.candidate(self._batch, tuple(found.values))
-        self._steps.begin(found.total if candidate or not self._batch else None)
+        looked = found.total if candidate or not self._batch else None
+        self._steps.begin(looked, found.values.values())
         if not self._steps.optimizers:
             entry.step = self._base + self._batch
             self._steps.start_at(entry.step + 1)
