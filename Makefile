@@ -60,6 +60,8 @@ bench: .venv/.done
 	$(BIN)/python benchmarks/events.py
 	$(BIN)/python benchmarks/fork.py
 	$(BIN)/python benchmarks/overhead.py
+	$(BIN)/python benchmarks/balance.py
+	$(BIN)/python benchmarks/outcome.py
 
 clean:
 	rm -rf .venv dist build runs

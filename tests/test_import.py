@@ -50,6 +50,7 @@ def test_public_names() -> None:
     assert sorted(poise.__all__) == [
         "Breakdown",
         "Card",
+        "Comparison",
         "Diagnosis",
         "Evidence",
         "Fault",
@@ -68,6 +69,7 @@ def test_public_names() -> None:
         "Term",
         "Watch",
         "__version__",
+        "compare",
         "diagnose",
         "fork",
         "inspect",

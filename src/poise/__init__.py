@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from poise.card import inspect as inspect
+    from poise.comparing.compare import compare as compare
+    from poise.comparing.comparison import Comparison as Comparison
     from poise.doctor.card import Card as Card
     from poise.doctor.diagnose import diagnose as diagnose
     from poise.doctor.diagnosis import Diagnosis as Diagnosis
@@ -42,6 +44,7 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "Card": "poise.doctor.card",
+    "Comparison": "poise.comparing.comparison",
     "Diagnosis": "poise.doctor.diagnosis",
     "Evidence": "poise.doctor.finding",
     "Fault": "poise.doctor.finding",
@@ -54,6 +57,7 @@ _HOMES = {
     "Run": "poise.run",
     "Severity": "poise.doctor.finding",
     "Suggestion": "poise.doctor.suggest",
+    "compare": "poise.comparing.compare",
     "diagnose": "poise.doctor.diagnose",
     "read_run": "poise.read",
     "suggest": "poise.doctor.suggest",

@@ -19,7 +19,9 @@ from poise import __version__
 from poise.errors import PoiseError
 
 if TYPE_CHECKING:
+    from poise.doctor.card import Card
     from poise.doctor.diagnosis import Diagnosis
+    from poise.doctor.finding import Severity
 
 PATIENCE_S = 2.0
 """Work that takes longer than this shows a progress bar."""
@@ -112,10 +114,14 @@ def _print_json(data: object) -> None:
 
 
 def _write_html(diagnosis: "Diagnosis", target: Path) -> None:
-    from poise.errors import ReportError
     from poise.report.html import render_html
 
-    text = render_html(diagnosis)
+    _write_page(render_html(diagnosis), target)
+
+
+def _write_page(text: str, target: Path) -> None:
+    from poise.errors import ReportError
+
     try:
         target.write_text(text, encoding="utf-8")
     except OSError as error:
@@ -124,6 +130,16 @@ def _write_html(diagnosis: "Diagnosis", target: Path) -> None:
             "give --html a file in a folder that exists and can be written"
         )
         raise ReportError(message) from error
+
+
+def _fail(worst: "Severity | None", fail_on: FailOn) -> None:
+    """Ends with status 1 where a finding is as severe as asked."""
+    if fail_on is FailOn.NEVER or worst is None:
+        return
+    from poise.doctor.finding import Severity
+
+    if worst.rank <= Severity(fail_on.value).rank:
+        raise typer.Exit(1)
 
 
 @app.command()
@@ -140,7 +156,6 @@ def diagnose(
 ) -> None:
     """Read a log or run directory and print what is wrong, worst first."""
     from poise.doctor.diagnose import diagnose as examine
-    from poise.doctor.finding import Severity
     from poise.read import read_run
 
     with _progress(f"reading {path.name}") as progress:
@@ -160,13 +175,7 @@ def diagnose(
         render(diagnosis, Console())
     if html is not None:
         typer.echo(f"report: {html}", err=True)
-    worst = diagnosis.worst
-    if (
-        fail_on is not FailOn.NEVER
-        and worst is not None
-        and worst.rank <= Severity(fail_on.value).rank
-    ):
-        raise typer.Exit(1)
+    _fail(diagnosis.worst, fail_on)
 
 
 @app.command()
@@ -186,6 +195,110 @@ def read(path: LogPath, as_format: AsFormat = None, as_json: AsJson = False) -> 
         from poise.report.terminal import render_run
 
         render_run(run, Console())
+
+
+@app.command()
+def compare(
+    before: Annotated[Path, typer.Argument(metavar="BEFORE", help="The log or run before.")],
+    after: Annotated[Path, typer.Argument(metavar="AFTER", help="The same with the change.")],
+    and_before: Annotated[
+        list[Path] | None,
+        typer.Option("--before", metavar="PATH", help="Another seed of BEFORE; may be repeated."),
+    ] = None,
+    and_after: Annotated[
+        list[Path] | None,
+        typer.Option("--after", metavar="PATH", help="Another seed of AFTER; may be repeated."),
+    ] = None,
+    align: Annotated[
+        str, typer.Option("--align", metavar="A", help="By auto, step or progress.")
+    ] = "auto",
+    as_json: AsJson = False,
+    html: Annotated[
+        Path | None, typer.Option("--html", metavar="FILE", help="Write a report with charts.")
+    ] = None,
+) -> None:
+    """Print what a change did to each term, beyond noise: no effect, better or worse."""
+    from poise.comparing.compare import compare as examine
+
+    with _progress(f"comparing {before.name} and {after.name}"):
+        sides = [before, *(and_before or [])], [after, *(and_after or [])]
+        found = examine(*sides, align=align)
+    if html is not None:
+        from poise.report.html_comparison import render_comparison_html
+
+        _write_page(render_comparison_html(found), html)
+    if as_json:
+        from poise.report.json_comparison import comparison_to_json
+
+        _print_json(comparison_to_json(found))
+    else:
+        from rich.console import Console
+
+        from poise.report.terminal_comparison import render_comparison
+
+        render_comparison(found, Console())
+
+
+@app.command()
+def inspect(
+    function: Annotated[
+        str, typer.Argument(metavar="MODULE:FUNCTION", help="A loss function or module; FILE.py:F.")
+    ],
+    shapes: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--shape",
+            metavar="NAME=8x5[:KIND]",
+            help="An argument of the example, in order: float, positive, prob, bool or int5.",
+        ),
+    ] = None,
+    example: Annotated[
+        str | None,
+        typer.Option("--example", metavar="MODULE:NAME", help="A tuple of arguments, or its maker"),
+    ] = None,
+    target: Annotated[
+        str | None, typer.Option("--target", metavar="NAME", help="What the first compares with.")
+    ] = None,
+    mask: Annotated[
+        str | None, typer.Option("--mask", metavar="NAME", help="The argument that masks.")
+    ] = None,
+    role: Annotated[
+        str, typer.Option("--role", metavar="R", help="As in poise.Role: task, adversary, ...")
+    ] = "task",
+    as_json: AsJson = False,
+    html: Annotated[
+        Path | None, typer.Option("--html", metavar="FILE", help="Write the card with charts.")
+    ] = None,
+    fail_on: Annotated[
+        FailOn, typer.Option("--fail-on", help="Exit with 1 on findings of this severity or worse.")
+    ] = FailOn.NEVER,
+) -> None:
+    """Print a loss function's card before any training: what is odd about it."""
+    import importlib
+
+    import poise
+
+    _ = poise.inspect  # says which extra is missing without PyTorch
+    loading = importlib.import_module("poise.card.loading")  # torch, which no import here may need
+    with _progress(f"inspecting {function}"):
+        card: Card = loading.inspect_named(
+            function, shapes=shapes or (), example=example, target=target, mask=mask, role=role
+        )
+    if html is not None:
+        from poise.report.html_card import render_card_html
+
+        _write_page(render_card_html(card), html)
+    if as_json:
+        from poise.report.json_card import card_to_json
+
+        _print_json(card_to_json(card))
+    else:
+        from rich.console import Console
+
+        from poise.report.terminal_card import render_card
+
+        render_card(card, Console())
+    _fail(card.worst, fail_on)
 
 
 @app.command()

@@ -16,7 +16,8 @@ import pytest
 from poise.doctor.diagnosis import Diagnosis
 from poise.doctor.suggest import Suggestion
 from poise.report.charts import BINS, POINTS, chart_data
-from poise.report.html import embedded, render_html
+from poise.report.html import render_html
+from poise.report.shell import embedded
 from poise.report.plain import NAME_CELLS
 from poise.run import Kind, Run
 from tests.report.builders import finding, healthy, hostile, sick, table

@@ -1,15 +1,5 @@
 """A diagnosis as one HTML file that opens offline and asks nothing of the network."""
 
-import base64
-import hashlib
-from functools import cache
-from pathlib import Path
-
-import orjson
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
-from markupsafe import Markup
-
-from poise import __version__
 from poise.doctor.diagnosis import Diagnosis
 from poise.doctor.finding import Finding, Severity
 from poise.doctor.suggest import Suggestion
@@ -18,11 +8,11 @@ from poise.report.charts import chart_data
 from poise.report.measured import measured
 from poise.report.order import grouped
 from poise.report.reading import reading
+from poise.report.shell import page
 from poise.report.subject import is_column, where
 from poise.report.terminal import lacking
 from poise.run import Run
 
-ASSETS = Path(__file__).parent / "assets"
 EVIDENCE = 3
 """Facts shown at once; the further ones unfold."""
 
@@ -33,8 +23,6 @@ def render_html(diagnosis: Diagnosis) -> str:
     The page holds its styles, scripts and data, allows exactly these by the hash of each, and may
     load nothing else. Everything from the log is text in it, never markup.
     """
-    styles = [_asset("uPlot.min.css"), _asset("style.css")]
-    scripts = [_asset("uPlot.iife.min.js"), _script()]
     groups = [
         {
             "number": str(index),
@@ -46,13 +34,9 @@ def render_html(diagnosis: Diagnosis) -> str:
         }
         for index, group in enumerate(grouped(diagnosis.findings), start=1)
     ]
-    return _template().render(
-        version=__version__,
-        policy=_policy(styles, scripts),
-        styles=[Markup(one) for one in styles],
-        scripts=[Markup(one) for one in scripts],
-        licence=Markup(_asset("uPlot.LICENSE")),
-        data=Markup(embedded(chart_data(diagnosis))),
+    return page(
+        "template.html",
+        chart_data(diagnosis),
         read=reading(diagnosis.run),
         measured=_measured(diagnosis.run),
         suggestion=_suggestion(diagnosis.suggestion),
@@ -70,32 +54,6 @@ def render_html(diagnosis: Diagnosis) -> str:
         lacking=lacking(diagnosis.not_checked),
         unchecked=len(diagnosis.not_checked),
     )
-
-
-def embedded(data: object) -> str:
-    r"""JSON that can stand inside a script element of any page.
-
-    Example:
-        >>> embedded({"name": "</script>&"})
-        '{"name":"\\u003c/script\\u003e\\u0026"}'
-    """
-    text = orjson.dumps(data).decode()
-    for one in "<>&\u2028\u2029":
-        text = text.replace(one, f"\\u{ord(one):04x}")
-    return text
-
-
-def _policy(styles: list[str], scripts: list[str]) -> str:
-    """Content security policy: nothing from anywhere, and inline only what poise wrote."""
-    return (
-        f"default-src 'none'; script-src {_hashes(scripts)}; style-src {_hashes(styles)}; "
-        "img-src data:; base-uri 'none'; form-action 'none'"
-    )
-
-
-def _hashes(texts: list[str]) -> str:
-    digests = (hashlib.sha256(one.encode()).digest() for one in texts)
-    return " ".join(f"'sha256-{base64.b64encode(one).decode()}'" for one in digests)
 
 
 def _measured(run: Run) -> dict[str, object] | None:
@@ -159,27 +117,3 @@ def _finding(one: Finding, number: str, run: Run) -> dict[str, object]:
         "verify_is_code": plain.is_code(one.verify),
         "verify": "\n".join(plain.lines(one.verify)),
     }
-
-
-@cache
-def _asset(name: str) -> str:
-    return (ASSETS / name).read_text(encoding="utf-8").strip()
-
-
-@cache
-def _script() -> str:
-    """The page's own script: its parts see each other and nothing outside sees them."""
-    parts = "\n".join(_asset(name) for name in ("common.js", "panel.js", "report.js"))
-    return f'"use strict";\n(() => {{\n{parts}\n}})();'
-
-
-@cache
-def _template() -> Template:
-    environment = Environment(
-        loader=FileSystemLoader(ASSETS),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("template.html")

@@ -23,19 +23,19 @@ def diagnosis_to_json(diagnosis: Diagnosis) -> Json:
         "run": _run(diagnosis.run),
         "measured": _measured(diagnosis.run),
         "suggestion": None if offer is None else suggestion_to_json(offer),
-        "findings": [_finding(one) for one in diagnosis.findings],
+        "findings": [finding_to_json(one) for one in diagnosis.findings],
         "not_checked": [
             {"rule": one.rule, "needs": list(one.needs)} for one in diagnosis.not_checked
         ],
         "passed": list(diagnosis.passed),
     }
-    return {key: _paired(value) for key, value in found.items()}
+    return {key: paired(value) for key, value in found.items()}
 
 
 def offer_to_json(offer: Suggestion) -> Json:
     """The object of schema `poise.suggestion/1`; as strict as `diagnosis_to_json`."""
     found = {"schema": "poise.suggestion/1", **suggestion_to_json(offer)}
-    return {key: _paired(value) for key, value in found.items()}
+    return {key: paired(value) for key, value in found.items()}
 
 
 def run_to_json(run: Run) -> Json:
@@ -49,7 +49,7 @@ def run_to_json(run: Run) -> Json:
         "events": [{"name": one.name, "step": one.step, "text": one.text} for one in run.events],
         "remarks": list(run.remarks),
     }
-    return {key: _paired(value) for key, value in found.items()}
+    return {key: paired(value) for key, value in found.items()}
 
 
 def dumps(what: Json) -> str:
@@ -62,15 +62,15 @@ def dumps(what: Json) -> str:
     return json.dumps(what, indent=2, allow_nan=False)
 
 
-def _paired(what: object) -> object:
+def paired(what: object) -> object:
     """The same with half a surrogate pair, which no JSON can hold, as U+FFFD."""
     if isinstance(what, str):
         return what.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     if isinstance(what, dict):
         pairs = cast("dict[str, object]", what).items()
-        return {_paired(key): _paired(value) for key, value in pairs}
+        return {paired(key): paired(value) for key, value in pairs}
     if isinstance(what, list):
-        return [_paired(one) for one in cast("list[object]", what)]
+        return [paired(one) for one in cast("list[object]", what)]
     return what
 
 
@@ -154,7 +154,8 @@ def _trend(one: Trend) -> Json:
     }
 
 
-def _finding(one: Finding) -> Json:
+def finding_to_json(one: Finding) -> Json:
+    """A finding with all its keys; steps are [0, 0] where there are none."""
     return {
         "rule": one.rule,
         "fault": one.fault.value,

@@ -94,6 +94,11 @@ function start(axis, x) {
   return low;
 }
 
+/* Where the mouse is, in words; the axis of a loss function's card holds powers of ten. */
+function placeWords(axis, x) {
+  return `${axis.name} ${axis.power ? short(10 ** x) : stepAt(axis, x).toLocaleString("en-US")}`;
+}
+
 function stepAt(axis, x) {
   return Math.round(x) - axis.offsets[start(axis, x)];
 }
@@ -117,6 +122,7 @@ function splits(axis, min, max, incr) {
 }
 
 function stepLabels(axis, positions, incr) {
+  if (axis.power) return positions.map((x) => short(10 ** x));
   const steps = positions.map((x) => stepAt(axis, x));
   const top = Math.max(...steps.map(Math.abs));
   const scaled = (unit, sign) => steps.map((one) => (one === 0 ? "0" : (one / unit).toLocaleString("en-US") + sign));

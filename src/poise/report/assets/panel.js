@@ -67,7 +67,7 @@ class Panel {
         ...[["linear", "linear axis"], ["log", "log axis"], ["symlog", "symmetric log axis"]].map(([value, text]) => el("option", { value, text })));
       head.append(this.select);
     }
-    this.reset = el("button", { type: "button", text: "whole run", disabled: true, title: "Undo the zoom", onclick: () => zoom(this.group, this.group.full) });
+    this.reset = el("button", { type: "button", text: this.group.axis.power ? "whole axis" : "whole run", disabled: true, title: "Undo the zoom", onclick: () => zoom(this.group, this.group.full) });
     head.append(this.reset);
     return head;
   }
@@ -319,7 +319,7 @@ class Panel {
     const { axis, zoom: [min, max] } = this.group;
     const reach = ((max - min) / Math.max(u.bbox.width / devicePixelRatio, 1)) * 5;
     const close = (a, b = a) => x >= a - reach && x <= b + reach;
-    const parts = [`${axis.name} ${stepAt(axis, x).toLocaleString("en-US")}`];
+    const parts = [placeWords(axis, x)];
     if (this.spec.axis === 0) {
       data.restarts.forEach((at) => close(at) && parts.push("restart"));
       data.events.forEach((one) => close(one.x) && parts.push(one.text));
