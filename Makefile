@@ -60,6 +60,10 @@ bench: .venv/.done
 	$(BIN)/python benchmarks/events.py
 	$(BIN)/python benchmarks/fork.py
 	$(BIN)/python benchmarks/overhead.py
+	$(BIN)/python -m benchmarks.compare incident --all --cure 20
+	$(BIN)/python -m benchmarks.compare incident --all --cured
+	$(BIN)/python -m benchmarks.compare multitask --all --cure 10 --fixes 3
+	$(BIN)/python -m benchmarks.compare autoencoder --all
 	$(BIN)/python benchmarks/balance.py
 	$(BIN)/python benchmarks/outcome.py
 

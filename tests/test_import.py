@@ -74,6 +74,7 @@ def test_public_names() -> None:
         "fork",
         "inspect",
         "read_run",
+        "same",
         "suggest",
     ]
 

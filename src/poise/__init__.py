@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from poise.card import inspect as inspect
+    from poise.card.same import same as same
     from poise.comparing.compare import compare as compare
     from poise.comparing.comparison import Comparison as Comparison
     from poise.doctor.card import Card as Card
@@ -71,6 +72,7 @@ _LIVE = {
     "Watch": "poise.watch",
     "fork": "poise.probe",
     "inspect": "poise.card",
+    "same": "poise.card.same",
 }
 """The names that need PyTorch."""
 

@@ -17,8 +17,8 @@ from poise.doctor.diagnosis import Diagnosis
 from poise.doctor.suggest import Suggestion
 from poise.report.charts import BINS, POINTS, chart_data
 from poise.report.html import render_html
-from poise.report.shell import embedded
 from poise.report.plain import NAME_CELLS
+from poise.report.shell import embedded
 from poise.run import Kind, Run
 from tests.report.builders import finding, healthy, hostile, sick, table
 from tests.report.probed import probed

@@ -12,7 +12,7 @@ is used often never keeps an expensive one from being used at all."""
 FRONT = 3
 """Measurements of each instrument that are taken at the start on credit, because one batch proves
 nothing and the first answers are wanted within 50 steps: the first whatever it costs, two more if
-one costs less than a step. Where a cheaper instrument answers already, the first one waits too."""
+one costs less than a step."""
 
 GRACE_S: Mapping[str, float] = {"shared": 0.5, "edge": 0.2, "motion": 0.2, "response": 0.2}
 """Seconds that may always be spent: nobody waits for them, and a training of a hundred short steps
@@ -120,23 +120,17 @@ class Budget:
         # kinds that take turns come first in turns, so that no kind takes all that was earned
         return at == _place(block, number) % self.every
 
-    def due(self, name: str, *, expected_steps: float = 0.0) -> bool:
-        """True if an instrument may measure now; asked only at candidates.
-
-        Args:
-            name: The instrument.
-            expected_steps: What its first measurement is likely to cost, in steps of the training,
-                if that one is not to be taken on credit; 0: it is.
-        """
+    def due(self, name: str) -> bool:
+        """True if an instrument may measure now; asked only at candidates."""
         account = self.accounts[name]
         if account.part <= 0:
             return False
         elapsed_s, after_s = self.elapsed_s, account.spent_s + account.last_s
-        step_s = elapsed_s / max(self._batches, 1)
-        if account.uses == 0:
-            return expected_steps * step_s <= max(account.part * elapsed_s, account.grace_s)
-        if after_s <= account.part * elapsed_s:
+        together_s = self.spent_s + account.last_s
+        paid = after_s <= account.part * elapsed_s and together_s <= self.fraction * elapsed_s
+        if account.uses == 0 or paid:
             return True
+        step_s = elapsed_s / max(self._batches, 1)
         if account.last_s <= max(step_s, account.grace_s / 50):  # cheap, or nothing at all
             return account.uses < FRONT or after_s <= account.grace_s
         return after_s <= account.grace_s and self._batches >= SPREAD * account.batch

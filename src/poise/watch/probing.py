@@ -63,7 +63,6 @@ class Probing:
         self._reaching = Reaching()
         self._retained = Retained()
         self._hearing = Hearing()
-        self._passes: float | None = None  # backward passes whose cost must be earned first
         self._place: Place = (0, 0)
         self._armed = False
         self._motion: MotionProbe | None = None
@@ -94,10 +93,7 @@ class Probing:
         terms = {name: one for name, one in found.values.items() if isinstance(one, Tensor)}
         weights = {name: float(found.weights[name]) for name in terms}
         graph = self._mapped(terms, found)
-        earned = {"shared": self._passes or 0.0}  # the edge is measured on credit
-        due = [
-            one for one in GRADIENTS if self._budget.due(one, expected_steps=earned.get(one, 0.0))
-        ]
+        due = [one for one in GRADIENTS if self._budget.due(one)]
         if not due:
             return
         with self._budget.charged(due[0], uses=None):
@@ -114,8 +110,6 @@ class Probing:
             return None
         with self._measuring("edge", found, uses=None):
             graph = Graph(terms, self._model)
-            if self._passes is None:
-                self._passes = 0.0 if graph.bottleneck() is None else float(len(terms))
             if reach := self._reaching.take(kind, graph.reach):
                 self._write(reach, self._place)
         return graph

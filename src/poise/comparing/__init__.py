@@ -1,0 +1,1 @@
+"""Two trainings side by side: what a change did, beyond what chance does."""

@@ -1,0 +1,24 @@
+"""What every HTML page is built of."""
+
+import json
+
+import pytest
+from jinja2 import TemplateNotFound, UndefinedError
+
+from poise.report.shell import embedded, page
+
+
+def test_embedded_json_is_the_same_json() -> None:
+    """Escapes change the text, not the value."""
+    value = {"a": ["</script>", 1.5, None, "\u2028&"]}
+    text = embedded(value)
+    assert json.loads(text) == value
+    assert not set(text) & set("<>&\u2028")
+
+
+def test_a_part_that_is_missing_is_an_error() -> None:
+    """A template never shows a hole."""
+    with pytest.raises(UndefinedError, match="is undefined"):
+        page("comparison.html", {}, title="t")
+    with pytest.raises(TemplateNotFound, match=r"none\.html"):
+        page("none.html", {})
