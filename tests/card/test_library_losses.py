@@ -1,4 +1,4 @@
-"""Every loss of torch.nn, and those of other libraries, go through inspect and same."""
+"""Every loss of torch.nn, and those of other libraries, go through inspect."""
 
 from typing import Any
 
@@ -93,13 +93,12 @@ def test_every_loss_of_torch_is_here() -> None:
 @pytest.mark.filterwarnings("ignore::FutureWarning")  # NLLLoss2d says that it is old
 @pytest.mark.filterwarnings("ignore:reduction. 'mean' divides")  # KLDivLoss tells of its default
 def test_losses_of_torch(name: str) -> None:
-    """None crashes, all have a finite value, and each is the same as itself."""
+    """None crashes, and the card has the value that the loss has."""
     loss: Any = getattr(torch_losses, name)()
     card = inspect(loss, TORCH[name])
     assert card.value == pytest.approx(loss(*TORCH[name]).item(), rel=1e-5)
     assert not [one for one in card.findings if one.rule == "inspect-raises"]
     assert str(card)
-    assert same(loss, loss, TORCH[name]).verdict == "identical"
 
 
 @pytest.mark.parametrize("reduction", ["sum", "mean"])
@@ -130,12 +129,11 @@ def test_adaptive_softmax() -> None:
     ids=[row[0].__name__ for row in LIBRARIES],  # type: ignore[attr-defined]
 )
 def test_losses_of_libraries(loss: Loss, example: Example) -> None:
-    """None crashes, all have a finite value, and each is the same as itself."""
+    """None crashes, and the card has the value that the loss has."""
     card = inspect(loss, example)
     assert card.value == pytest.approx(loss(*example).item(), rel=1e-4)
     assert not [one for one in card.findings if one.rule == "inspect-raises"]
     assert str(card)
-    assert same(loss, loss, example).verdict == "identical"
 
 
 @pytest.mark.parametrize("row", clean_ones(), ids=lambda row: row[0])
