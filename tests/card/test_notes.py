@@ -1,4 +1,4 @@
-"""What `poise.inspect` says about the loss functions of the five notes, claim by claim."""
+"""What `poise.inspect` says about the loss functions of the incidents, claim by claim."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""What `poise.same` says about the fixes of the five notes."""
+"""What `poise.same` says about the fixes of the incidents."""
 
 import math
 
