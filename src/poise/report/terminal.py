@@ -106,6 +106,11 @@ def _finding(one: Finding, run: Run, page: Page) -> None:
         (f"[{one.rule}]", DIM),
         hang=2,
     )
+    finding_body(one, page)
+
+
+def finding_body(one: Finding, page: Page) -> None:
+    """What follows the heading of a finding: summary, evidence, cause, action, how to verify."""
     page.line(plain.prose(one.summary, one), indent=2)
     for fact in one.evidence[:EVIDENCE]:
         page.line("- ", plain.prose(fact.text, one), indent=4, hang=2)

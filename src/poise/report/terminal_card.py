@@ -6,7 +6,7 @@ from poise.doctor.card import Card
 from poise.doctor.finding import Finding, Severity
 from poise.report import card_rows, plain
 from poise.report.page import BOLD, DIM, Page
-from poise.report.terminal import COLOURS, EVIDENCE, GOOD
+from poise.report.terminal import COLOURS, GOOD, finding_body
 
 
 def render_card(card: Card, console: Console) -> None:
@@ -58,17 +58,7 @@ def _finding(one: Finding, page: Page) -> None:
         (f"[{one.rule}]", DIM),
         hang=2,
     )
-    page.line(plain.prose(one.summary, one), indent=2)
-    for fact in one.evidence[:EVIDENCE]:
-        page.line("- ", plain.prose(fact.text, one), indent=4, hang=2)
-    if (more := len(one.evidence) - EVIDENCE) > 0:
-        page.line((f"and {plain.count(more, 'more fact')}", DIM), indent=6)
-    page.field("cause", plain.prose(one.cause, one))
-    page.field("do", plain.prose(one.action, one))
-    if plain.is_code(one.verify):
-        page.literal("verify", plain.lines(one.verify))
-    else:
-        page.field("verify", plain.plain(one.verify.strip()))
+    finding_body(one, page)
 
 
 def _measured(card: Card, page: Page) -> None:
