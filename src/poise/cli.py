@@ -153,13 +153,20 @@ def diagnose(
     fail_on: Annotated[
         FailOn, typer.Option("--fail-on", help="Exit with 1 on findings of this severity or worse.")
     ] = FailOn.NEVER,
+    expect: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--expect", metavar="NAME<BELOW@AFTER", help="An expected range; may be repeated."
+        ),
+    ] = None,
 ) -> None:
     """Read a log or run directory and print what is wrong, worst first."""
     from poise.doctor.diagnose import diagnose as examine
     from poise.read import read_run
 
     with _progress(f"reading {path.name}") as progress:
-        diagnosis = examine(read_run(path, format=as_format, progress=progress))
+        run = read_run(path, format=as_format, progress=progress)
+        diagnosis = examine(run, expect=expect or ())
     if html is not None:
         # Written before anything is printed: a closed pipe (`| head`) must not lose it.
         _write_html(diagnosis, html)

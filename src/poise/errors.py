@@ -89,3 +89,7 @@ class MissingExtraError(PoiseError, ImportError):
 
 class InspectError(PoiseError, ValueError):
     """A loss function or its example cannot be inspected as given."""
+
+
+class ExpectationError(PoiseError, ValueError):
+    """An expectation of a run is spelled wrongly, leaves no range, or names what the run lacks."""
