@@ -89,3 +89,7 @@ class MissingExtraError(PoiseError, ImportError):
 
 class InspectError(PoiseError, ValueError):
     """A loss function or its example cannot be inspected as given."""
+
+
+class RecipeError(PoiseError, ValueError):
+    """A recipe, a variant or its data are asked for that cannot be run."""
