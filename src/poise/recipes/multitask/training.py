@@ -100,7 +100,10 @@ def weighted(
     if chosen.sigmas is not None:
         terms[OFFSET] = chosen.sigmas.offset()
     assert chosen.weigh is not None
-    return watch.total(terms, chosen.weigh(terms))
+    total = watch.total(terms, chosen.weigh(terms))
+    if chosen.sigmas is not None:
+        watch.log(**{f"sigma_{name}": one for name, one in chosen.sigmas.sigmas().items()})
+    return total
 
 
 @torch.no_grad()

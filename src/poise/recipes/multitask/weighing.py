@@ -55,19 +55,22 @@ class Sigmas(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        start = {"type": 0.0, "ptr": -0.30, "binary": 0.0, "countdown": 0.0}
-        self.log_sigma = nn.ParameterDict(
-            {name: nn.Parameter(torch.tensor(one)) for name, one in start.items()}
-        )
+        start = {name: -0.30 if name == "ptr" else 0.0 for name in WEIGHTS}
+        self.log_sigma = nn.Parameter(torch.tensor(list(start.values())))
 
     def weights(self, terms: Terms) -> dict[str, Tensor | float]:
         """1 / (2 sigma^2) by term, and 1 for the sum of the log sigmas."""
-        found = {name: 0.5 * (-2 * self.log_sigma[name]).exp() for name in terms if name != OFFSET}
-        return {**found, OFFSET: 1.0}
+        del terms
+        each = dict(zip(WEIGHTS, 0.5 * (-2 * self.log_sigma).exp(), strict=True))
+        return {**each, OFFSET: 1.0}
+
+    def sigmas(self) -> dict[str, float]:
+        """Sigma by term."""
+        return dict(zip(WEIGHTS, self.log_sigma.detach().exp().tolist(), strict=True))
 
     def offset(self) -> Tensor:
         """The sum of the log sigmas."""
-        return torch.stack(list(self.log_sigma.values())).sum()
+        return self.log_sigma.sum()
 
 
 OFFSET = "log_sigma"
