@@ -91,5 +91,9 @@ class InspectError(PoiseError, ValueError):
     """A loss function or its example cannot be inspected as given."""
 
 
+class ExpectationError(PoiseError, ValueError):
+    """An expectation of a run is spelled wrongly, leaves no range, or names what the run lacks."""
+
+
 class RecipeError(PoiseError, ValueError):
     """A recipe, a variant or its data are asked for that cannot be run."""
