@@ -71,6 +71,10 @@ class BalanceError(PoiseError, ValueError):
     """A balancer is made of options that do not fit, or is asked for what its rule cannot do."""
 
 
+class LossError(PoiseError, ValueError):
+    """A loss term is given tensors or options that do not fit together."""
+
+
 class WatchError(PoiseError):
     """A training is watched against the contract of Watch: a term that is unknown or no scalar."""
 
@@ -92,8 +96,4 @@ class InspectError(PoiseError, ValueError):
 
 
 class RecipeError(PoiseError, ValueError):
-    """A recipe is given data or options that it cannot train with."""
-
-
-class LossError(PoiseError, ValueError):
-    """A loss term is given tensors or options that do not fit together."""
+    """A recipe, a variant or its data are asked for that cannot be run."""
