@@ -71,6 +71,10 @@ class BalanceError(PoiseError, ValueError):
     """A balancer is made of options that do not fit, or is asked for what its rule cannot do."""
 
 
+class LossError(PoiseError, ValueError):
+    """A loss term is given tensors or options that do not fit together."""
+
+
 class WatchError(PoiseError):
     """A training is watched against the contract of Watch: a term that is unknown or no scalar."""
 
