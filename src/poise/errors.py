@@ -89,3 +89,7 @@ class MissingExtraError(PoiseError, ImportError):
 
 class InspectError(PoiseError, ValueError):
     """A loss function or its example cannot be inspected as given."""
+
+
+class LossError(PoiseError, ValueError):
+    """A loss function of `poise.losses` is given tensors or options that do not fit together."""
