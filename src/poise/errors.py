@@ -91,5 +91,9 @@ class InspectError(PoiseError, ValueError):
     """A loss function or its example cannot be inspected as given."""
 
 
+class RecipeError(PoiseError, ValueError):
+    """A recipe, a variant or its data are asked for that cannot be run."""
+
+
 class LossError(PoiseError, ValueError):
     """A loss function of `poise.losses` is given tensors or options that do not fit together."""

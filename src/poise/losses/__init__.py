@@ -1,5 +1,6 @@
-"""Loss terms of four kinds of training, one package each, as pure functions of tensors.
+"""Loss terms of the four recipes, as functions that any training can use.
 
-Each docstring tells shapes, units, what the mean is taken over and where the form comes from, and
-each function is inspected by `poise.inspect` in its tests.
+One package for each system: `poise.losses.multitask`, `poise.losses.plasticity`,
+`poise.losses.distill`, `poise.losses.peptide`. All are pure functions of tensors; their docstrings
+give shapes, units, ranges and sources, and name the reported forms that went wrong.
 """
