@@ -1,7 +1,8 @@
 """Distance between a predicted and a measured precursor mass, in every form a training has used.
 
 All take two masses in Da of one shape and return the mean over the peptides with its count. They
-differ in where their gradient is: what `poise.inspect` finds is said in each docstring.
+differ in where their gradient is: what `poise.inspect` finds is said in each docstring. Logarithms
+of ppm have `inspect-half` besides: a mass that is 6.6% off is more ppm than float16 can hold.
 """
 
 import torch
@@ -82,7 +83,8 @@ def precursor_clamped_ppm(
     """Error in ppm, cut off at a limit: DEFAULT_CURRICULUM's form.
 
     Above the limit the gradient is exactly 0, which is where a model begins: 100 ppm are 0.1 Da of
-    1000. At weight 0.2 it was 90% of the loss value and 0% of the gradient (`inspect-clamp`).
+    1000. At weight 0.2 it was 90% of the loss value and 0% of the gradient (`inspect-clamp`, and where all errors are beyond the
+    limit `inspect-ignored`).
 
     Args:
         predicted_da: Neutral masses, shape (batch,), in Da.

@@ -130,8 +130,7 @@ def batch_of(spectra: Sequence[Spectrum]) -> Batch:
     places = max(len(one.mz) for one in spectra)
     index = {token: at for at, token in enumerate(VOCABULARY)}
     tokens = [
-        [SOS, *(index[one] for one in each.peptide), EOS]
-        + [PAD] * (length - 2 - len(each.peptide))
+        [SOS, *(index[one] for one in each.peptide), EOS] + [PAD] * (length - 2 - len(each.peptide))
         for each in spectra
     ]
     there = torch.tensor(tokens)
@@ -149,7 +148,10 @@ def batch_of(spectra: Sequence[Spectrum]) -> Batch:
 
 def residue_table() -> dict[str, float]:
     """Mass of every residue, in Da."""
-    return dict(zip(VOCABULARY, residue_masses(VOCABULARY).tolist(), strict=True))
+    return {
+        token: float(mass)
+        for token, mass in zip(VOCABULARY, residue_masses(VOCABULARY), strict=True)
+    }
 
 
 def _blurred(draw: random.Random, mz: float, height: float, how: Difficulty) -> tuple[float, float]:

@@ -154,10 +154,10 @@ class Recursive(nn.Module):
         self,
         *,
         length: int,
-        dim: int = 64,
+        dim: int = 48,
         layers: int = 1,
         heads: int = 4,
-        dropout: float = 0.1,
+        dropout: float = 0.0,
         steps: int = 3,
         latent: int = 2,
     ) -> None:
