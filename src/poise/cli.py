@@ -6,9 +6,6 @@ line on standard error). Everything slow is imported by the command that needs i
 
 import os
 import sys
-import threading
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -16,15 +13,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from poise import __version__
+from poise.cli_accept import accept
+from poise.cli_watch import watch
 from poise.errors import PoiseError
+from poise.progress import progress_bar
 
 if TYPE_CHECKING:
     from poise.doctor.card import Card
     from poise.doctor.diagnosis import Diagnosis
     from poise.doctor.finding import Severity
-
-PATIENCE_S = 2.0
-"""Work that takes longer than this shows a progress bar."""
 
 app = typer.Typer(
     name="poise",
@@ -74,35 +71,6 @@ def _options(
     ] = False,
 ) -> None:
     pass
-
-
-@contextmanager
-def _progress(label: str) -> Generator[Callable[[float], None]]:
-    """A callback for the share done; draws a bar on standard error once `PATIENCE_S` is over.
-
-    As long as the share is unknown (one large file), the bar pulses.
-    """
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
-
-    bar = Progress(
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        TaskProgressColumn(),
-        TimeElapsedColumn(),
-        console=Console(stderr=True),
-        transient=True,
-    )
-    task = bar.add_task(label, total=None)
-    timer = threading.Timer(PATIENCE_S, bar.start)
-    timer.daemon = True
-    timer.start()
-    try:
-        yield lambda share: bar.update(task, total=1.0 if share > 0 else None, completed=share)
-    finally:
-        timer.cancel()
-        if bar.live.is_started:
-            bar.stop()
 
 
 def _print_json(data: object) -> None:
@@ -158,7 +126,7 @@ def diagnose(
     from poise.doctor.diagnose import diagnose as examine
     from poise.read import read_run
 
-    with _progress(f"reading {path.name}") as progress:
+    with progress_bar(f"reading {path.name}") as progress:
         diagnosis = examine(read_run(path, format=as_format, progress=progress))
     if html is not None:
         # Written before anything is printed: a closed pipe (`| head`) must not lose it.
@@ -183,7 +151,7 @@ def read(path: LogPath, as_format: AsFormat = None, as_json: AsJson = False) -> 
     """Print what was understood of a log: format, steps, splits, total, terms, weights."""
     from poise.read import read_run
 
-    with _progress(f"reading {path.name}") as progress:
+    with progress_bar(f"reading {path.name}") as progress:
         run = read_run(path, format=as_format, progress=progress)
     if as_json:
         from poise.report.json import run_to_json
@@ -220,7 +188,7 @@ def compare(
     """Print what a change did to each term, beyond noise: no effect, better or worse."""
     from poise.comparing.compare import compare as examine
 
-    with _progress(f"comparing {before.name} and {after.name}"):
+    with progress_bar(f"comparing {before.name} and {after.name}"):
         sides = [before, *(and_before or [])], [after, *(and_after or [])]
         found = examine(*sides, align=align)
     if html is not None:
@@ -280,7 +248,7 @@ def inspect(
 
     _ = poise.inspect  # says which extra is missing without PyTorch
     loading = importlib.import_module("poise.card.loading")  # torch, which no import here may need
-    with _progress(f"inspecting {function}"):
+    with progress_bar(f"inspecting {function}"):
         card: Card = loading.inspect_named(
             function, shapes=shapes or (), example=example, target=target, mask=mask, role=role
         )
@@ -318,7 +286,7 @@ def suggest(
     from poise.read import read_run
 
     wished = None if shares is None else parse_shares(shares)
-    with _progress(f"reading {path.name}") as progress:
+    with progress_bar(f"reading {path.name}") as progress:
         found = find(read_run(path, progress=progress), wished)
     if as_json:
         from poise.report.json import offer_to_json
@@ -330,6 +298,10 @@ def suggest(
         from poise.report.terminal import render_suggestion
 
         render_suggestion(found, Console())
+
+
+app.command()(accept)
+app.command()(watch)
 
 
 @app.command()

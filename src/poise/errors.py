@@ -27,6 +27,10 @@ class RuleNameError(PoiseError, KeyError):
         return str(self.args[0])
 
 
+class AcceptError(PoiseError, ValueError):
+    """A finding cannot be accepted as asked, or a file of accepted ones cannot be used."""
+
+
 class ReportError(PoiseError):
     """A report cannot be written."""
 
