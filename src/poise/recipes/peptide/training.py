@@ -2,8 +2,6 @@
 
 import random
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import final
 
 import torch
 from torch import Tensor, nn
@@ -11,7 +9,6 @@ from torch import Tensor, nn
 from poise.losses.peptide import mass_error_ppm
 from poise.recipes.peptide.curriculum import SHORTEST, STAGES, Curriculum
 from poise.recipes.peptide.data import (
-    SOS,
     UNK,
     VOCABULARY,
     Batch,
