@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from poise.run import Floats
+from poise.run import Floats, Ints
 
 NAMES = (
     "open_norm",
@@ -93,7 +93,7 @@ def features(bars: Floats) -> Floats:
 def _mean_so_far(values: Floats, width: int) -> Floats:
     """Mean of the last `width` values, or of as many as there are, shape (n, t)."""
     sums = np.cumsum(np.pad(values, ((0, 0), (1, 0))), axis=1)
-    ends = np.arange(1, values.shape[1] + 1)
+    ends: Ints = np.arange(1, values.shape[1] + 1)
     starts = np.maximum(ends - width, 0)
     return (sums[:, ends] - sums[:, starts]) / (ends - starts)
 
@@ -105,9 +105,9 @@ def _swings(price: Floats, sign: float) -> Swing:
     for at in range(2 * WING, count):
         around = found[:, at - 2 * WING : at + 1]
         peak[:, at] = around[:, WING] > np.delete(around, WING, axis=1).max(axis=1)
-    where = np.where(peak, np.arange(count) - WING, 0)
-    where = np.maximum.accumulate(where, axis=1)
+    known: Ints = np.where(peak, np.arange(count) - WING, 0)
+    where: Ints = np.maximum.accumulate(known, axis=1)
     return Swing(
         price=np.take_along_axis(price, where, axis=1),
-        since=(np.arange(count) - where).astype(np.float64),
+        since=np.asarray(np.arange(count) - where, np.float64),
     )

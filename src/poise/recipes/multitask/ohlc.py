@@ -50,10 +50,10 @@ def read_windows(path: Path, seed: int) -> tuple[Windows, Windows]:
     _check_bars(path, bars, names)
     kind, start, end = _labels(path, table)
     windows = labelled(
-        torch.from_numpy(features(bars)).float(),
-        torch.from_numpy(kind),
-        torch.from_numpy(start).float(),
-        torch.from_numpy(end).float(),
+        torch.tensor(features(bars), dtype=torch.float32),
+        torch.tensor(kind),
+        torch.tensor(start, dtype=torch.float32),
+        torch.tensor(end, dtype=torch.float32),
     )
     order = torch.randperm(len(windows), generator=torch.Generator().manual_seed(seed))
     held = max(1, int(HELD_OUT * len(windows)))
@@ -95,7 +95,7 @@ def _check_bars(path: Path, bars: Floats, names: list[object]) -> None:
         )
 
 
-def _labels(path: Path, table: pl.DataFrame) -> tuple[Floats, Floats, Floats]:
+def _labels(path: Path, table: pl.DataFrame) -> tuple[list[int], Floats, Floats]:
     """Class, first and last bar of every window."""
     each = table.group_by("window", maintain_order=True).agg(
         *(pl.col(one).first() for one in LABELS),
@@ -116,7 +116,7 @@ def _labels(path: Path, table: pl.DataFrame) -> tuple[Floats, Floats, Floats]:
         at = int(wrong[0])
         got = f"{start[at]:g} and {end[at]:g} in window {each['window'][at]!r}"
         raise _refusal(path, f"0 <= expansion_start <= expansion_end <= {STEPS - 1}", got)
-    return np.array([KINDS[one] for one in said]), start, end
+    return [KINDS[one] for one in said], start, end
 
 
 def _refusal(path: Path, expected: str, got: str) -> RecipeError:
