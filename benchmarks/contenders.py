@@ -25,15 +25,15 @@ EVERY = {"cagrad": 5, "nash": 5, "fairgrad": 5}
 """Methods whose solvers are slow, and how often they are asked; held in between."""
 AT_GRADIENTS = [
     "upgrad",
-    "dualproj",
     "pcgrad",
-    "gradvac",
     "mgda",
     "cagrad",
     "nash",
-    "fairgrad",
-    "aligned",
     "imtl_g",
+    "aligned",
+    "fairgrad",
+    "gradvac",
+    "dualproj",
     "config",
     "pcd",
     "excess",
@@ -41,8 +41,8 @@ AT_GRADIENTS = [
     "random",
 ]
 """All of `Method` but `mean` and `sum`, which are the plain sum."""
-AT_VALUES = ["dwa", "famo", "uw", "imtl_l", "geometric_mean", "stch", "cosmos", "pbi", "random"]
-"""All of `Scalarizer` but `mean`, `sum` and `constant`, which are plain weights."""
+AT_VALUES = ["uw", "imtl_l", "geometric_mean", "stch", "cosmos", "pbi", "random"]
+"""With `dwa` and `famo` all of `Scalarizer` but `mean`, `sum` and `constant`: plain weights."""
 
 
 class FirstValues(ValueRule):
@@ -87,10 +87,12 @@ METHODS: dict[str, Make] = {
     "shares, 70% to the last": lambda problem: GradientShare(most_to_last(problem.names)),
     "declared shares by need": lambda problem: by_progress(problem.shares),
     "equal shares by need": lambda problem: by_progress(equal(problem.names)),
-    **{f"`{name}`": at_gradients(name) for name in AT_GRADIENTS},
     "`GradNorm`": lambda problem: GradNorm(problem.names),
     "`Uncertainty`": lambda problem: Uncertainty(problem.names),
     "`RunningMean`": lambda problem: RunningMean(equal(problem.names)),
+    "`dwa` of values": at_values("dwa"),
+    "`famo` of values": at_values("famo"),
+    **{f"`{name}`": at_gradients(name) for name in AT_GRADIENTS},
     **{f"`{name}` of values": at_values(name) for name in AT_VALUES},
 }
 """What the first column of the tables says, and how it is made."""

@@ -5,9 +5,13 @@ the optimizer and its learning rate, batches, seeds, steps. Heads keep their own
 with the methods that look at gradients, and get the weights with those that look at values.
 
     python benchmarks/outcome.py [PROBLEM ...] [--jobs 2] [--seeds 5] [--methods NAME ...]
+
+With `--keep FILE` every training that ends is noted there, and one that is there already is not
+trained again: a run that was stopped goes on where it was.
 """
 
 import argparse
+import json
 import math
 import multiprocessing
 import platform
@@ -17,9 +21,10 @@ import time
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from importlib.metadata import version
+from pathlib import Path
 
 import torch
 from rich.console import Console
@@ -85,20 +90,33 @@ def alone() -> None:
     warnings.simplefilter("ignore")
 
 
-def all_run(tasks: Sequence[Task], jobs: int) -> dict[Task, Result]:
+def all_run(tasks: Sequence[Task], jobs: int, keep: Path | None) -> dict[Task, Result]:
     """Runs all trainings in some processes, with a bar."""
     fresh = multiprocessing.get_context("spawn")
-    found: dict[Task, Result] = {}
+    found = kept(keep, tasks)
     with (
         Progress(console=Console(stderr=True)) as bar,
         ProcessPoolExecutor(jobs, mp_context=fresh, initializer=alone) as pool,
     ):
-        shown = bar.add_task("trainings", total=len(tasks))
-        waiting = {pool.submit(run, task): task for task in tasks}
+        shown = bar.add_task("trainings", total=len(tasks), completed=len(found))
+        waiting = {pool.submit(run, task): task for task in tasks if task not in found}
         for one in as_completed(waiting):
-            found[waiting[one]] = one.result()
+            task, result = waiting[one], one.result()
+            found[task] = result
             bar.advance(shown)
+            if keep is not None:
+                with keep.open("a") as file:
+                    file.write(json.dumps([asdict(task), asdict(result)]) + "\n")
     return found
+
+
+def kept(keep: Path | None, tasks: Sequence[Task]) -> dict[Task, Result]:
+    """The trainings that are noted already."""
+    if keep is None or not keep.exists():
+        return {}
+    lines = map(json.loads, keep.read_text().splitlines())
+    noted = {Task(**task): Result(**result) for task, result in lines}
+    return {task: one for task, one in noted.items() if task in set(tasks)}
 
 
 def finals(results: Results, problem: str, method: str) -> dict[int, Final]:
@@ -181,17 +199,18 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=2, help="processes, one thread each")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--steps", type=int, help="instead of the problem's own number")
+    parser.add_argument("--keep", type=Path, metavar="FILE", help="note what is done, and go on")
     parser.add_argument("--methods", nargs="+", help="as the first column has them, without ticks")
     options = parser.parse_args()
     keys, methods = options.problems or list(PROBLEMS), chosen(options)
     steps = {key: options.steps or PROBLEMS[key].steps for key in keys}
     tasks = [
         Task(key, method, seed, steps[key])
-        for key in keys
         for method in methods
+        for key in keys
         for seed in range(options.seeds)
     ]
-    results = all_run(tasks, options.jobs)
+    results = all_run(tasks, options.jobs, options.keep)
     packages = ", ".join(f"{name} {version(name)}" for name in ("torch", "torchjd", "scikit-learn"))
     minutes = sum(one.cpu_s for one in results.values()) / 60
     print(f"{platform.machine()}, Python {platform.python_version()}, {packages}")

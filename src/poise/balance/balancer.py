@@ -9,11 +9,19 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from poise.balance.common import Common
-from poise.balance.crossing import gathered, met, price_of, refuse_fused, weighed
+from poise.balance.crossing import (
+    everything_back,
+    gathered,
+    met,
+    price_of,
+    refuse_fused,
+    weighed,
+)
 from poise.balance.keeper import Keeper
 from poise.balance.names import known, named
-from poise.balance.passes import reading_of_passes
+from poise.balance.passes import reading_of_passes, refuse_samples
 from poise.balance.ranks import least, prepare, together
+from poise.balance.rows import Rows, at_once
 from poise.balance.rule import GradientRule, Memory, ValueRule
 from poise.balance.sight import Sight, sizes_of
 from poise.balance.valuing import Valuing
@@ -207,8 +215,7 @@ class Balancer(Memory):
             tensor([4., 4.])
         """
         if isinstance(self.keeper, Valuing):
-            torch.autograd.backward(self.total(terms))
-            return
+            return torch.autograd.backward(self.total(terms))
         known("Balancer", terms, self.names)
         self.keeper.rule.hear(terms)
         prepare()
@@ -224,16 +231,16 @@ class Balancer(Memory):
         if place is not None and price == 2:
             home = _Home(self, self.keeper, self._lend(), place.terms)
             with gathered(borders, place, home):
-                _passed_back(graph, self._lent, self.names)
-            return
+                return everything_back(graph, self._lent, self.names)
+        if price == 0 and self.keeper.due and at_once(graph):
+            return self._at_once(graph, self.keeper)
         held = self._by_passes(graph, self.keeper, place if price == 1 else None)
         if self.heads == "weighted":
-            _passed_back(graph, held, self.names)
-            return
+            return everything_back(graph, held, self.names)
         borders, inside = graph.borders(self._common.has)  # other processes may know of more
         with weighed(borders, dict(zip(self.names, held.unbind(), strict=True))):
             at = torch.tensor([name in inside for name in self.names])
-            _passed_back(graph, torch.where(at, held, torch.ones_like(held)), self.names)
+            return everything_back(graph, torch.where(at, held, torch.ones_like(held)), self.names)
 
     def extra_repr(self) -> str:
         """The names, for printing."""
@@ -257,11 +264,7 @@ class Balancer(Memory):
 
     def _by_passes(self, graph: Graph, keeper: Keeper, place: Bottleneck | None) -> Tensor:
         """The weights of this pass, measured where that is due with one pass a term."""
-        if keeper.rule.per_sample:
-            raise BalanceError(
-                "balance: per_sample needs one tensor that carries all terms, and there is none; "
-                "use balance.fork at a tensor, or per_sample=False"
-            )
+        refuse_samples(keeper.rule)
         if not keeper.due:
             return keeper.take(None)
         reading, joint = reading_of_passes(graph, place, graph.model, self.names)
@@ -271,6 +274,17 @@ class Balancer(Memory):
         held = keeper.take(together(sight) if joint is None else sight)
         self.tell(reading, held)
         return held
+
+    def _at_once(self, graph: Graph, keeper: Keeper) -> None:
+        """Measures with one pass a term, and combines what these passes found."""
+        refuse_samples(keeper.rule)
+        rows = Rows.of(graph)
+        reading = _unscaled(rows.reading(), self.scale)
+        self._common.add(graph.shared.values())
+        held = keeper.take(Sight.of(reading, self.names))
+        self.tell(reading, held)
+        by = dict(zip(self.names, held.unbind(), strict=True))
+        rows.deliver(by, self._common.has, everywhere=self.heads == "weighted")
 
     def tell(self, reading: Gradients, factors: Tensor) -> None:
         """Keeps a reading as that of the weighted gradients, and hands it to the listeners.
@@ -383,13 +397,3 @@ def _times(term: Tensor, weight: float | None) -> Tensor:
 
 def _unscaled(reading: Gradients, scale: Scale | None) -> Gradients:
     return reading if scale is None else reading.unscaled(_scale(scale))
-
-
-def _passed_back(graph: Graph, factors: Tensor | None, names: tuple[str, ...]) -> None:
-    """One backward pass of all terms, each starting from its factor."""
-    there = {name: one for name, one in graph.terms.items() if one.requires_grad}
-    by = dict.fromkeys(names, 1.0)
-    if factors is not None:
-        by = dict(zip(names, numbers(factors), strict=True))
-    seeds = [torch.full_like(one, by[name]) for name, one in there.items()]
-    torch.autograd.backward(list(there.values()), seeds)

@@ -189,15 +189,28 @@ def gradients_at(
 
 
 def passed(
-    name: str, term: Tensor, places: Sequence[Tensor | GradientEdge], factor: float = 1.0
+    name: str,
+    term: Tensor,
+    places: Sequence[Tensor | GradientEdge],
+    factor: float = 1.0,
+    *,
+    keep: bool = True,
 ) -> Sequence[Tensor | None]:
-    """Gradient of `factor` times one term at each place; None where it has none."""
+    """Gradient of `factor` times one term at each place; None where it has none.
+
+    Args:
+        name: The term's, for errors.
+        term: The term, with its graph.
+        places: Leaf tensors or graph edges.
+        factor: What the pass starts from.
+        keep: Keep the graph; otherwise what the pass visits is freed.
+    """
     refuse_sharded(None, (one for one in places if isinstance(one, Tensor)))
     if not term.requires_grad or not places:
         return [None] * len(places)
     try:
         with quiet():
-            return passed_back(term, places, factor)
+            return passed_back(term, places, factor, keep=keep)
     except RuntimeError as error:
         raise GraphError(
             f"term '{name}': expected a graph that can be passed backward and kept, got: "
