@@ -206,8 +206,8 @@ def main() -> None:
     steps = {key: options.steps or PROBLEMS[key].steps for key in keys}
     tasks = [
         Task(key, method, seed, steps[key])
-        for method in methods
         for key in keys
+        for method in methods
         for seed in range(options.seeds)
     ]
     results = all_run(tasks, options.jobs, options.keep)

@@ -52,6 +52,7 @@ class Keeper(Memory):
         self.names, self.every, self.lagging = names, every, lagging
         self.rule = rule
         self._warned = False
+        self._made = id(self)  # a copy has another one, and no optimizer ends its steps
         count = len(names)
         self.register_buffer("held", torch.ones(count, dtype=torch.float64))
         self.register_buffer("weighed", torch.zeros(count, dtype=torch.bool))
@@ -66,6 +67,8 @@ class Keeper(Memory):
 
     def take(self, sight: Sight | None) -> Tensor:
         """The weights of a backward pass, given what was seen in it; None if it was not due."""
+        if self.lagging and self._made != id(self):
+            self._orphaned()
         if sight is not None:
             faulty = sight.faulty(self.names)
             if faulty:
@@ -116,6 +119,15 @@ class Keeper(Memory):
             self.held[at] = weights
             self.weighed[at] = True
         self.asked += 1
+
+    def _orphaned(self) -> None:
+        self._made = id(self)
+        warnings.warn(
+            "balance: this balancer is a copy, and no optimizer ends its steps, so its weights "
+            "stay as they are; make a new one with optimizer= and load the state_dict of the old",
+            PoiseWarning,
+            stacklevel=2,
+        )
 
     def _skip(self, what: str) -> None:
         self.skipped += 1

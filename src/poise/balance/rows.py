@@ -74,9 +74,7 @@ class Rows:
         for name in with_graph:
             leaves = [one for one, terms in graph.leaves.items() if name in terms]
             row = passed(name, graph.terms[name], leaves, keep=name != with_graph[-1])
-            found[name] = {
-                at: one for at, one in zip(leaves, row, strict=True) if one is not None
-            }
+            found[name] = {at: one for at, one in zip(leaves, row, strict=True) if one is not None}
         return cls(graph, found)
 
     def reading(self) -> Gradients:
