@@ -238,3 +238,14 @@ def test_rows_are_used_up_as_they_are_added() -> None:
     ones = dict.fromkeys("ab", torch.ones(()))
     rows.deliver(ones, lambda leaf: False, everywhere=False)  # noqa: ARG005
     assert rows.pieces == {"a": {}, "b": {}}
+
+
+def test_hooks_of_what_one_term_uses_see_what_they_always_see() -> None:
+    """Its pass is the training's own: once, and with the gradient of an ordinary pass."""
+    net, seen = Net(), []
+    terms = parted(net, batch())
+    for name, one in terms.items():
+        one.register_hook(lambda gradient, name=name: seen.append((name, gradient.item())))
+        one.register_hook(lambda _: seen.append(("probing", poise.probe.probing())))
+    Fixed(WEIGHTS).backward(terms)
+    assert sorted(seen) == [*((n, 1.0) for n in NAMES), *[("probing", False)] * 3]

@@ -383,3 +383,30 @@ def test_a_state_does_not_bring_back_other_shares() -> None:
     trained(new, steps=1)
     assert new.last is not None
     assert new.last.shares == pytest.approx({"a": 0.8, "b": 0.1, "c": 0.1}, abs=0.05)
+
+
+def trained_whole(factor: float, **options: float) -> Tensor:
+    """Parameters of trunk and heads after 40 steps of Adam with one term multiplied."""
+    net, balance = Net().double(), GradientShare(SHARES, **options)  # type: ignore[arg-type]  # total=
+    optimizer = torch.optim.Adam(net.parameters(), lr=1e-2, eps=1e-30)
+    for k in range(40):
+        given = batch(k).double()
+        terms = net.terms(given, balance.fork(net.trunk(given)))
+        balance.total({**terms, "b": factor * terms["b"]}).backward()
+        optimizer.step()
+        optimizer.zero_grad()
+    return torch.cat([one.detach().flatten() for one in net.parameters()])
+
+
+@pytest.mark.parametrize("factor", [1e-4, 1e4])
+def test_under_adam_a_terms_factor_changes_no_training(factor: float) -> None:
+    """Heads have one term each, whose factor Adam divides out; with a number the trunk has none.
+
+    With the natural total the factor moves the length of the whole, which Adam follows slowly.
+    """
+    start = torch.cat([one.detach().flatten() for one in Net().double().parameters()])
+    exact, same = trained_whole(1.0, total=1.0), trained_whole(factor, total=1.0)
+    torch.testing.assert_close(exact, same, rtol=1e-9, atol=1e-9)
+    natural, near = trained_whole(1.0), trained_whole(factor)
+    off = float((natural - near).norm() / (natural - start).norm())
+    assert 1e-6 < off < 0.05

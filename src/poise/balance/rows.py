@@ -8,9 +8,10 @@ import torch
 from torch import Tensor
 
 from poise.probe.collective import processes
-from poise.probe.gradients import Gradients, passed, reading_of
+from poise.probe.gradients import Gradients, impassable, reading_of
 from poise.probe.graph import Graph
 from poise.probe.half import has_half
+from poise.probe.typed import passed_back
 from poise.probe.weighing import sum_of
 
 LOOKERS = ("BackwardHookFunctionBackward", "_CopiesBackward")
@@ -64,7 +65,7 @@ class Rows:
 
     @classmethod
     def of(cls, graph: Graph) -> Self:
-        """One pass a term; the last one frees the graph.
+        """One pass a term, which is the training's own; the last one frees the graph.
 
         Raises:
             GraphError: The graph was freed, or cannot be passed backward more than once.
@@ -73,7 +74,10 @@ class Rows:
         found: dict[str, dict[Tensor, Tensor]] = {}
         for name in with_graph:
             leaves = [one for one, terms in graph.leaves.items() if name in terms]
-            row = passed(name, graph.terms[name], leaves, keep=name != with_graph[-1])
+            try:
+                row = passed_back(graph.terms[name], leaves, keep=name != with_graph[-1])
+            except RuntimeError as error:
+                raise impassable(name, error) from error
             found[name] = {at: one for at, one in zip(leaves, row, strict=True) if one is not None}
         return cls(graph, found)
 

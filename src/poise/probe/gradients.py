@@ -189,34 +189,26 @@ def gradients_at(
 
 
 def passed(
-    name: str,
-    term: Tensor,
-    places: Sequence[Tensor | GradientEdge],
-    factor: float = 1.0,
-    *,
-    keep: bool = True,
+    name: str, term: Tensor, places: Sequence[Tensor | GradientEdge], factor: float = 1.0
 ) -> Sequence[Tensor | None]:
-    """Gradient of `factor` times one term at each place; None where it has none.
-
-    Args:
-        name: The term's, for errors.
-        term: The term, with its graph.
-        places: Leaf tensors or graph edges.
-        factor: What the pass starts from.
-        keep: Keep the graph; otherwise what the pass visits is freed.
-    """
+    """Gradient of `factor` times one term at each place; None where it has none."""
     refuse_sharded(None, (one for one in places if isinstance(one, Tensor)))
     if not term.requires_grad or not places:
         return [None] * len(places)
     try:
         with quiet():
-            return passed_back(term, places, factor, keep=keep)
+            return passed_back(term, places, factor)
     except RuntimeError as error:
-        raise GraphError(
-            f"term '{name}': expected a graph that can be passed backward and kept, got: "
-            f"{str(error).splitlines()[0]} Measure before the training's own backward(); with "
-            "reentrant checkpointing or a compiled loss use poise.fork."
-        ) from error
+        raise impassable(name, error) from error
+
+
+def impassable(name: str, error: RuntimeError) -> GraphError:
+    """What to say where a term's graph cannot be passed backward."""
+    return GraphError(
+        f"term '{name}': expected a graph that can be passed backward and kept, got: "
+        f"{str(error).splitlines()[0]} Measure before the training's own backward(); with "
+        "reentrant checkpointing or a compiled loss use poise.fork."
+    )
 
 
 def reading_of(
