@@ -535,10 +535,25 @@ def test_a_copy_without_its_optimizer_is_told(copied: Callable[[Balancer], Balan
     at_fork(balance, net, batch())
     optimizer.step()
     again = copied(balance)
-    with pytest.warns(PoiseWarning, match="this balancer is a copy, and no optimizer ends"):
+    with pytest.warns(PoiseWarning, match="this balancer is a copy, and weights change at"):
         at_fork(again, net, batch())
     at_fork(again, net, batch())
     at_fork(balance, net, batch())
+
+
+def test_another_optimizer_than_the_one_that_steps_is_told() -> None:
+    """The weights would wait for ever; many micro-batches in one step are nothing to tell."""
+    z = torch.ones(1, requires_grad=True)
+    given, other = (torch.optim.SGD([z], lr=0.1) for _ in range(2))
+    balance = Fixed({"a": 1.0}, optimizer=given)
+    for k in range(255 + 255):
+        balance.total({"a": balance.fork(z)["a"].sum()}).backward()
+        if k == 254:
+            given.step()
+    other.step()
+    with pytest.warns(PoiseWarning, match="has seen 256 passes and no step of its optimizer"):
+        balance.total({"a": balance.fork(z)["a"].sum()}).backward()
+    balance.total({"a": balance.fork(z)["a"].sum()}).backward()
 
 
 def test_a_state_brings_no_options() -> None:

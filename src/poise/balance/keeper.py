@@ -11,6 +11,9 @@ from poise.balance.rule import GradientRule, Memory
 from poise.balance.sight import Sight
 from poise.errors import PoiseWarning
 
+PATIENCE = 256
+"""Backward passes without an optimizer step until that is said; more than anybody accumulates."""
+
 
 @final
 class Keeper(Memory):
@@ -53,6 +56,7 @@ class Keeper(Memory):
         self.rule = rule
         self._warned = False
         self._made = id(self)  # a copy has another one, and no optimizer ends its steps
+        self._passes = 0
         count = len(names)
         self.register_buffer("held", torch.ones(count, dtype=torch.float64))
         self.register_buffer("weighed", torch.zeros(count, dtype=torch.bool))
@@ -67,8 +71,8 @@ class Keeper(Memory):
 
     def take(self, sight: Sight | None) -> Tensor:
         """The weights of a backward pass, given what was seen in it; None if it was not due."""
-        if self.lagging and self._made != id(self):
-            self._orphaned()
+        if self.lagging:
+            self._await()
         if sight is not None:
             faulty = sight.faulty(self.names)
             if faulty:
@@ -86,6 +90,7 @@ class Keeper(Memory):
         """Ends a step: what its micro-batches saw decides about the next one."""
         if not self.lagging:
             return
+        self._passes = 0
         self._ask(self.rule, Sight.unpacked(self.waiting, len(self.names)))
         self.waiting.zero_()
         self.steps += 1
@@ -120,11 +125,18 @@ class Keeper(Memory):
             self.weighed[at] = True
         self.asked += 1
 
-    def _orphaned(self) -> None:
+    def _await(self) -> None:
+        """Says once that nobody ends the steps, so that the weights stay as they are."""
+        self._passes += 1
+        copied = self._made != id(self)
+        if not copied and self._passes != PATIENCE:
+            return
         self._made = id(self)
+        why = "is a copy" if copied else f"has seen {PATIENCE} passes and no step of its optimizer"
         warnings.warn(
-            "balance: this balancer is a copy, and no optimizer ends its steps, so its weights "
-            "stay as they are; make a new one with optimizer= and load the state_dict of the old",
+            f"balance: this balancer {why}, and weights change at optimizer steps only, so they "
+            "stay as they are; make it anew with the optimizer that trains the model, and load the "
+            "state_dict of the old one",
             PoiseWarning,
             stacklevel=2,
         )
