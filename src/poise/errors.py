@@ -89,3 +89,7 @@ class MissingExtraError(PoiseError, ImportError):
 
 class InspectError(PoiseError, ValueError):
     """A loss function or its example cannot be inspected as given."""
+
+
+class RecipeError(PoiseError, ValueError):
+    """A recipe is given data or options that it cannot train with."""

@@ -1,0 +1,1 @@
+"""Small faithful trainings that reproduce incidents, and their cure."""
