@@ -93,3 +93,7 @@ class InspectError(PoiseError, ValueError):
 
 class RecipeError(PoiseError, ValueError):
     """A recipe is given data or options that it cannot train with."""
+
+
+class LossError(PoiseError, ValueError):
+    """A loss is given tensors or options that do not fit together."""
