@@ -76,7 +76,7 @@ _LIVE = {
 }
 """The names that need PyTorch."""
 
-_PACKAGES = ("balance", "objective", "probe", "reduce", "schedule", "watch")
+_PACKAGES = ("balance", "losses", "objective", "probe", "recipes", "reduce", "schedule", "watch")
 """Packages that are reached as attributes: `poise.schedule.Linear`."""
 
 __all__ = ["__version__", *_HOMES, *_LIVE]  # pyright: ignore[reportUnsupportedDunderAll] -- one list, not two

@@ -6,25 +6,19 @@ line on standard error). Everything slow is imported by the command that needs i
 
 import os
 import sys
-import threading
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from poise import __version__
+from poise.commands.demo import demo
+from poise.commands.output import FailOn, fail, print_json, progress, write_page
+from poise.commands.recipe import recipes
 from poise.errors import PoiseError
 
 if TYPE_CHECKING:
     from poise.doctor.card import Card
-    from poise.doctor.diagnosis import Diagnosis
-    from poise.doctor.finding import Severity
-
-PATIENCE_S = 2.0
-"""Work that takes longer than this shows a progress bar."""
 
 app = typer.Typer(
     name="poise",
@@ -40,15 +34,6 @@ FORMATS = "poise csv jsonl trainer-state tfevents wandb wandb-summary text"
 """What `--format` takes; spelt out because asking the readers would cost their import."""
 
 
-class FailOn(StrEnum):
-    """From which severity on findings make the exit status 1."""
-
-    NEVER = "never"
-    NOTE = "note"
-    WARNING = "warning"
-    ERROR = "error"
-
-
 LogPath = Annotated[
     Path, typer.Argument(metavar="PATH", help="A log, a run directory, or a folder with logs.")
 ]
@@ -59,6 +44,9 @@ AsFormat = Annotated[
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+
+app.add_typer(recipes)
+app.command()(demo)
 
 
 def _version(wanted: bool) -> None:
@@ -74,72 +62,6 @@ def _options(
     ] = False,
 ) -> None:
     pass
-
-
-@contextmanager
-def _progress(label: str) -> Generator[Callable[[float], None]]:
-    """A callback for the share done; draws a bar on standard error once `PATIENCE_S` is over.
-
-    As long as the share is unknown (one large file), the bar pulses.
-    """
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
-
-    bar = Progress(
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        TaskProgressColumn(),
-        TimeElapsedColumn(),
-        console=Console(stderr=True),
-        transient=True,
-    )
-    task = bar.add_task(label, total=None)
-    timer = threading.Timer(PATIENCE_S, bar.start)
-    timer.daemon = True
-    timer.start()
-    try:
-        yield lambda share: bar.update(task, total=1.0 if share > 0 else None, completed=share)
-    finally:
-        timer.cancel()
-        if bar.live.is_started:
-            bar.stop()
-
-
-def _print_json(data: object) -> None:
-    import orjson
-
-    text = orjson.dumps(data, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
-    sys.stdout.buffer.write(text)
-    sys.stdout.flush()
-
-
-def _write_html(diagnosis: "Diagnosis", target: Path) -> None:
-    from poise.report.html import render_html
-
-    _write_page(render_html(diagnosis), target)
-
-
-def _write_page(text: str, target: Path) -> None:
-    from poise.errors import ReportError
-
-    try:
-        target.write_text(text, encoding="utf-8")
-    except OSError as error:
-        message = (
-            f"cannot write the report to {target}: {error.strerror}; "
-            "give --html a file in a folder that exists and can be written"
-        )
-        raise ReportError(message) from error
-
-
-def _fail(worst: "Severity | None", fail_on: FailOn) -> None:
-    """Ends with status 1 where a finding is as severe as asked."""
-    if fail_on is FailOn.NEVER or worst is None:
-        return
-    from poise.doctor.finding import Severity
-
-    if worst.rank <= Severity(fail_on.value).rank:
-        raise typer.Exit(1)
 
 
 @app.command()
@@ -158,15 +80,17 @@ def diagnose(
     from poise.doctor.diagnose import diagnose as examine
     from poise.read import read_run
 
-    with _progress(f"reading {path.name}") as progress:
-        diagnosis = examine(read_run(path, format=as_format, progress=progress))
+    with progress(f"reading {path.name}") as done:
+        diagnosis = examine(read_run(path, format=as_format, progress=done))
     if html is not None:
         # Written before anything is printed: a closed pipe (`| head`) must not lose it.
-        _write_html(diagnosis, html)
+        from poise.report.html import render_html
+
+        write_page(render_html(diagnosis), html)
     if as_json:
         from poise.report.json import diagnosis_to_json
 
-        _print_json(diagnosis_to_json(diagnosis))
+        print_json(diagnosis_to_json(diagnosis))
     else:
         from rich.console import Console
 
@@ -175,7 +99,7 @@ def diagnose(
         render(diagnosis, Console())
     if html is not None:
         typer.echo(f"report: {html}", err=True)
-    _fail(diagnosis.worst, fail_on)
+    fail(diagnosis.worst, fail_on)
 
 
 @app.command()
@@ -183,12 +107,12 @@ def read(path: LogPath, as_format: AsFormat = None, as_json: AsJson = False) -> 
     """Print what was understood of a log: format, steps, splits, total, terms, weights."""
     from poise.read import read_run
 
-    with _progress(f"reading {path.name}") as progress:
-        run = read_run(path, format=as_format, progress=progress)
+    with progress(f"reading {path.name}") as done:
+        run = read_run(path, format=as_format, progress=done)
     if as_json:
         from poise.report.json import run_to_json
 
-        _print_json(run_to_json(run))
+        print_json(run_to_json(run))
     else:
         from rich.console import Console
 
@@ -220,17 +144,17 @@ def compare(
     """Print what a change did to each term, beyond noise: no effect, better or worse."""
     from poise.comparing.compare import compare as examine
 
-    with _progress(f"comparing {before.name} and {after.name}"):
+    with progress(f"comparing {before.name} and {after.name}"):
         sides = [before, *(and_before or [])], [after, *(and_after or [])]
         found = examine(*sides, align=align)
     if html is not None:
         from poise.report.html_comparison import render_comparison_html
 
-        _write_page(render_comparison_html(found), html)
+        write_page(render_comparison_html(found), html)
     if as_json:
         from poise.report.json_comparison import comparison_to_json
 
-        _print_json(comparison_to_json(found))
+        print_json(comparison_to_json(found))
     else:
         from rich.console import Console
 
@@ -280,25 +204,25 @@ def inspect(
 
     _ = poise.inspect  # says which extra is missing without PyTorch
     loading = importlib.import_module("poise.card.loading")  # torch, which no import here may need
-    with _progress(f"inspecting {function}"):
+    with progress(f"inspecting {function}"):
         card: Card = loading.inspect_named(
             function, shapes=shapes or (), example=example, target=target, mask=mask, role=role
         )
     if html is not None:
         from poise.report.html_card import render_card_html
 
-        _write_page(render_card_html(card), html)
+        write_page(render_card_html(card), html)
     if as_json:
         from poise.report.json_card import card_to_json
 
-        _print_json(card_to_json(card))
+        print_json(card_to_json(card))
     else:
         from rich.console import Console
 
         from poise.report.terminal_card import render_card
 
         render_card(card, Console())
-    _fail(card.worst, fail_on)
+    fail(card.worst, fail_on)
 
 
 @app.command()
@@ -318,12 +242,12 @@ def suggest(
     from poise.read import read_run
 
     wished = None if shares is None else parse_shares(shares)
-    with _progress(f"reading {path.name}") as progress:
-        found = find(read_run(path, progress=progress), wished)
+    with progress(f"reading {path.name}") as done:
+        found = find(read_run(path, progress=done), wished)
     if as_json:
         from poise.report.json import offer_to_json
 
-        _print_json(offer_to_json(found))
+        print_json(offer_to_json(found))
     else:
         from rich.console import Console
 

@@ -92,8 +92,12 @@ class InspectError(PoiseError, ValueError):
 
 
 class RecipeError(PoiseError, ValueError):
+<<<<<<< HEAD
     """A recipe is given data or options that it cannot train with."""
 
 
 class LossError(PoiseError, ValueError):
     """A loss is given tensors or options that do not fit together."""
+=======
+    """A recipe, a variant or its data are asked for that cannot be run."""
+>>>>>>> main
