@@ -91,6 +91,10 @@ class InspectError(PoiseError, ValueError):
     """A loss function or its example cannot be inspected as given."""
 
 
+class ExpectationError(PoiseError, ValueError):
+    """An expectation of a run is spelled wrongly, leaves no range, or names what the run lacks."""
+
+
 class RecipeError(PoiseError, ValueError):
 <<<<<<< HEAD
     """A recipe is given data or options that it cannot train with."""
