@@ -96,12 +96,8 @@ class ExpectationError(PoiseError, ValueError):
 
 
 class RecipeError(PoiseError, ValueError):
-<<<<<<< HEAD
-    """A recipe is given data or options that it cannot train with."""
+    """A recipe, a variant or its data are asked for that cannot be run."""
 
 
 class LossError(PoiseError, ValueError):
     """A loss is given tensors or options that do not fit together."""
-=======
-    """A recipe, a variant or its data are asked for that cannot be run."""
->>>>>>> main

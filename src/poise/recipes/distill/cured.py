@@ -101,9 +101,7 @@ def attention(seen: Seen) -> Reduced:
 
 def layerwise(seen: Seen) -> Reduced:
     """Layers at the same depth, first and last included; all count alike."""
-    pairs = zip(
-        seen.system.projectors, matched_layers(STUDENT_LAYERS, TEACHER_LAYERS), strict=True
-    )
+    pairs = zip(seen.system.projectors, matched_layers(STUDENT_LAYERS, TEACHER_LAYERS), strict=True)
     each = [
         hidden_loss(
             projector(seen.student.hidden[at]),

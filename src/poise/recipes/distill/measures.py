@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Final
 
 import torch
+from torch.nn import functional as F
 
 from poise.losses.distill import (
     SharedVocabulary,
@@ -13,7 +14,7 @@ from poise.losses.distill import (
     retained_kl,
     top_k_overlap,
 )
-from poise.losses.distill.reported import retention_by_batchmean, reported_layers
+from poise.losses.distill.reported import reported_layers, retention_by_batchmean
 from poise.losses.distill.vocabulary import to_shared
 from poise.recipes.distill.data import Batch
 from poise.recipes.distill.model import STUDENT_LAYERS, TEACHER_LAYERS, LanguageModel, System
@@ -38,26 +39,35 @@ def student_quality(
     """
     was = system.training
     system.eval()
-    plain: list[Reduced] = []
     kl: list[Reduced] = []
     top: list[Reduced] = []
     reported: list[float] = []
     for batch in batches:
         seen = see(system, teacher, batch, "spans", shared)
-        plain.append(next_token_loss(seen.student.logits, batch.student.ids, seen.mask))
         way = seen.ways.predictions
         student = to_shared(seen.student.logits, shared.student)
         taught = to_shared(way.carry(seen.teacher.logits), shared.teacher)
         kl.append(retained_kl(student, taught, way.mask))
         top.append(top_k_overlap(student, taught, way.mask, top_k=OVERLAP))
         reported.append(_truncated(seen))
+    worth = plain_perplexity(system, batches)
     system.train(was)
     return {
-        "student_perplexity": perplexity(float(combine(plain).value)),
+        "student_perplexity": worth,
         "retained_kl": float(combine(kl).value),
         f"retained_top{OVERLAP}": float(combine(top).value),
         "retention_reported": sum(reported) / len(reported),
     }
+
+
+@torch.no_grad()
+def plain_perplexity(system: System, batches: Sequence[Batch]) -> float:
+    """Exponential of the plain language model loss per student token."""
+    plain = [
+        next_token_loss(system(one.student.ids).logits, one.student.ids, one.student.mask)
+        for one in batches
+    ]
+    return perplexity(float(combine(plain).value))
 
 
 def _truncated(seen: Seen) -> float:
@@ -69,9 +79,17 @@ def _truncated(seen: Seen) -> float:
 
 
 @torch.no_grad()
-def hidden_share(seen: Seen) -> float:
-    """Part of the squared error of the hidden states that two elements make up, 0 to 1."""
+def hidden_share(seen: Seen, *, normal: bool) -> float:
+    """Part of the squared error of the hidden states that two elements make up, 0 to 1.
+
+    Args:
+        seen: The batch.
+        normal: Of states normalised over their features, as the cured loss sees them; else raw.
+    """
     at = STUDENT_LAYERS - 1
     to = reported_layers(STUDENT_LAYERS, TEACHER_LAYERS)[at]
     student = seen.system.projectors[at](seen.student.hidden[at])
-    return float(largest_share(student, seen.ways.states.carry(seen.teacher.hidden[to])))
+    taught = seen.ways.states.carry(seen.teacher.hidden[to])
+    if normal:
+        student, taught = (F.layer_norm(one, one.shape[-1:]) for one in (student, taught))
+    return float(largest_share(student, taught))

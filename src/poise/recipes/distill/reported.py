@@ -71,9 +71,7 @@ def terms(seen: Seen, progress: float, hidden: Hidden = raw_hidden_loss) -> dict
     routing = system.router(last, seen.experts())
     attended, goal = system.attended(last, routing.routed)
     return {
-        "lm": next_token_loss(
-            logits, seen.batch.student.ids, seen.mask, smoothing=SMOOTHING
-        ).value,
+        "lm": next_token_loss(logits, seen.batch.student.ids, seen.mask, smoothing=SMOOTHING).value,
         "kd": duplicated_union_kl(
             logits, _taught(seen), seen.mask, top_k=TOP_K, temperature=temperature(progress)
         ),
