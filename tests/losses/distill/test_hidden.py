@@ -38,10 +38,10 @@ def test_massive_activations_do_not_move_it(tokens: int) -> None:
 
 
 def test_massive_activations_are_seen_by_the_largest_share() -> None:
-    """Two elements hold the raw error; of plain states they hold next to nothing."""
+    """Two channels hold the raw error; of plain states they hold little more than 2 of 64."""
     student = normal(1, 50, 64)
     assert float(largest_share(student, massive(50))) > 0.99
-    assert float(largest_share(student, normal(1, 50, 64, seed=1))) < 0.02
+    assert float(largest_share(student, normal(1, 50, 64, seed=1))) < 0.06
     assert float(largest_share(student, student)) == 0.0
 
 

@@ -70,15 +70,15 @@ def matched_layers(student: int, teacher: int) -> tuple[int, ...]:
 
 
 def largest_share(student: Tensor, teacher: Tensor, *, largest: int = 2) -> Tensor:
-    """Part of a squared error that its few largest elements make up.
+    """Part of a squared error that its few largest channels make up.
 
     Near 1 it says that the loss is about single channels and not about the states: then a mean
     squared error is no measure of similarity.
 
     Args:
-        student: Any shape.
+        student: Hidden states, shape (batch, tokens, features).
         teacher: The same shape.
-        largest: How many elements of all.
+        largest: How many of the features.
 
     Returns:
         From 0 to 1, shape []; 0 if there is no error at all.
@@ -93,8 +93,8 @@ def largest_share(student: Tensor, teacher: Tensor, *, largest: int = 2) -> Tens
         tensor(0.9998)
     """
     same_shape("largest_share", student, teacher, FORM)
-    squares = (student - teacher).detach().square().flatten()
-    top = squares.topk(min(largest, squares.numel())).values.sum()
+    squares = (student - teacher).detach().square().sum(dim=(0, 1))
+    top = squares.topk(min(largest, len(squares))).values.sum()
     whole = squares.sum()
     return torch.where(whole > 0, top / whole.clamp(min=torch.finfo(whole.dtype).tiny), whole)
 

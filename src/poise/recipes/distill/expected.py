@@ -14,5 +14,5 @@ EXPECT: Final = (
     Expect("student_perplexity", below=100.0, after=0.9, split="eval"),
 )
 """Note 003, "What to watch for" and its table; note 002, "Success criteria". The perplexity is that
-of the language model term alone. `layerwise_top2_share` is ours: where two of thousands of elements
-make up half of an error, it is about them and not about the states."""
+of the language model term alone. `layerwise_top2_share` is ours: where two of 64 channels make up
+half of an error, it is about them and not about the states."""

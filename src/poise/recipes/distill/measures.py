@@ -80,7 +80,7 @@ def _truncated(seen: Seen) -> float:
 
 @torch.no_grad()
 def hidden_share(seen: Seen, *, normal: bool) -> float:
-    """Part of the squared error of the hidden states that two elements make up, 0 to 1.
+    """Part of the squared error of the hidden states that two channels make up, 0 to 1.
 
     Args:
         seen: The batch.
