@@ -17,7 +17,7 @@ CAPS = range(5, 101)
 RECORDS = 3
 """Records in a row that repeat it."""
 DIGITS = 6
-"""Significant digits in which it must agree: with these, one in 10,000 numbers is near some cap."""
+"""Significant digits in which it must agree."""
 
 
 @final
@@ -57,9 +57,9 @@ def _held(one: Series) -> tuple[int, tuple[int, int]] | None:
     value = float(one.values[first])
     if last - first + 1 < RECORDS or not np.isfinite(value) or value < exp(CAPS.start - 0.5):
         return None
-    power = round(log(value))
-    close = abs(value - exp(power)) <= 0.5 * 10.0 ** (1 - min(DIGITS, digits(value))) * value / 10
-    good = power in CAPS and digits(value) >= DIGITS and close
+    power, shown = round(log(value)), digits(value)
+    last = 10.0 ** (np.floor(np.log10(value)) + 1 - min(shown, 7))  # float32 carries 7
+    good = power in CAPS and shown >= DIGITS and abs(value - exp(power)) <= 0.51 * last
     return (power, (first, last + 1)) if good else None
 
 
@@ -67,8 +67,8 @@ def _finding(table: Table, one: Series, power: int, part: tuple[int, int]) -> Fi
     rows = one.rows[slice(*part)]
     steps = steps_between(table.steps[rows])
     value = float(one.values[part[0]])
-    totals = [table.aligned([total.name])[1][:, 0] for total in table.of_kind(Kind.TOTAL)]
-    above = bool(totals) and bool((totals[0] >= power).any())
+    total = next((one for one in table.of_kind(Kind.TOTAL) if len(one)), None)
+    above = 0.0 if total is None else float(np.max(total.values))
     facts = [
         Evidence(
             text=f"'{one.name}' repeats {value:.10g} = exp({power}) in {len(rows)} of {len(one)} "
@@ -79,15 +79,14 @@ def _finding(table: Table, one: Series, power: int, part: tuple[int, int]) -> Fi
             threshold=float(RECORDS),
         )
     ]
-    if above:
-        name = table.of_kind(Kind.TOTAL)[0].name
+    if total is not None and above >= power:
         facts.append(
             Evidence(
-                text=f"'{name}', the sum of all terms, is {number(float(totals[0].max()))} there: "
-                f"beyond {power}, so it fits what was put in",
-                series=name,
+                text=f"'{total.name}', the sum of all terms, goes up to {number(above)} there: "
+                f"beyond {power}, so it may be what was put in",
+                series=total.name,
                 steps=steps,
-                value=float(totals[0].max()),
+                value=above,
                 threshold=float(power),
             )
         )
@@ -102,7 +101,7 @@ def _finding(table: Table, one: Series, power: int, part: tuple[int, int]) -> Fi
         "records in a row: the cap of an exponential, not a measurement",
         evidence=tuple(facts),
         cause=f"It is computed as exp(min(loss, {power})) of a loss beyond {power}"
-        + (", most likely of the total of all terms." if above else ".")
+        + (", most likely of the total of all terms." if above >= power else ".")
         + " Expected for a constant that is logged.",
         action="Compute it from the language model's own term"
         + (f" (one of {terms})" if terms else "")

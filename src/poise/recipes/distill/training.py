@@ -123,6 +123,8 @@ class Loop:
             model=self.system,
             optimizer=self.optimizer,
             total_steps=self.steps,
+            every=20,
+            budget=0.1,
             terms=tuple(reported.ALPHAS),
             roles={"load_balance": "regulariser"},
             averages={"ema": self.average},
