@@ -10,6 +10,7 @@ from torch import Tensor
 
 from poise.errors import InspectError
 from poise.probe.typed import passed_back
+from poise.reduce import Reduced
 
 _seed = cast(Callable[[int], object], torch.manual_seed)
 SEED = 0
@@ -87,11 +88,13 @@ def call(
 
 
 def scalar(found: object) -> Tensor:
-    """The loss as a scalar tensor.
+    """The loss as a scalar tensor; of a `Reduced`, its value.
 
     Raises:
         InspectError: It is no tensor with one real, floating element.
     """
+    if isinstance(found, Reduced):
+        found = found.value
     if not isinstance(found, Tensor):
         message = (
             f"the loss function returned a {type(found).__name__}, expected a scalar tensor; "

@@ -3,6 +3,7 @@
 from difflib import get_close_matches
 
 from poise.doctor.rule import Rule
+from poise.doctor.rules.capped import ExponentialAtCap
 from poise.doctor.rules.clipping import ClippingAlways, ScaleUndone
 from poise.doctor.rules.collapse import StatisticCollapse, UncertaintyCollapse
 from poise.doctor.rules.conflict import RisesWhileOthersFall
@@ -155,6 +156,7 @@ RULES: tuple[Rule, ...] = (
     NothingFalls(),
     ExpectationBroken(),
     AtClamp(),
+    ExponentialAtCap(),
     EvalRises(),
     EvalStandsStill(),
     Crash(),
