@@ -207,3 +207,17 @@ class Average(nn.Module):
     def update(self, model: nn.Module) -> None:
         """One step of the average."""
         self.net.update_parameters(model)  # type: ignore[arg-type]  # torch says Module
+
+
+class Reverse(torch.autograd.Function):
+    """The identity, with the gradient's sign turned."""
+
+    @staticmethod
+    def forward(ctx: object, z: Tensor) -> Tensor:
+        """The same."""
+        return z.view_as(z)
+
+    @staticmethod
+    def backward(ctx: object, *grads: Tensor) -> Tensor:
+        """Minus the gradient."""
+        return -grads[0]

@@ -70,9 +70,9 @@ def focal_not_normalised(desk: Desk) -> None:
 @faulty("starvation", "no-effect", "dominance", terms=("countdown",))
 def divided_by_running_means(desk: Desk) -> None:
     """Every term is divided by its running mean 'for balance'; the countdown is an L1 loss near 16."""
-    model = Heads({"type": 4, "pointer": 2, "countdown": 1})
+    model = Heads({"sort": 4, "pointer": 2, "countdown": 1})
     optimizer = torch.optim.AdamW(model.parameters(), 3e-4)
-    shares = {"type": 0.2, "pointer": 0.7, "countdown": 0.1}
+    shares = {"sort": 0.2, "pointer": 0.7, "countdown": 0.1}
     means: dict[str, float] = {}
     last: Terms = {}
 
@@ -80,7 +80,7 @@ def divided_by_running_means(desk: Desk) -> None:
         x, kind, numbers = mixture()
         out = model(x)
         last.update(
-            type=F.cross_entropy(out["type"], kind),
+            sort=F.cross_entropy(out["sort"], kind),
             pointer=0.01 * F.mse_loss(out["pointer"], numbers),
             countdown=F.huber_loss(out["countdown"][:, 0], 16 + 8 * numbers[:, 0]),
         )
