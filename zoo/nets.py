@@ -176,7 +176,9 @@ class Policy(nn.Module):
 class Vq(nn.Module):
     """An autoencoder with a codebook in the middle."""
 
-    def __init__(self, wide: int = 64, codes: int = 16, latent: int = 4, spread: float = 1.0) -> None:
+    def __init__(
+        self, wide: int = 64, codes: int = 16, latent: int = 4, spread: float = 1.0
+    ) -> None:
         super().__init__()
         self.encoder, self.decoder = mlp(wide, 64, latent), mlp(latent, 64, wide)
         self.codes = nn.Parameter(spread * torch.randn(codes, latent))

@@ -11,7 +11,7 @@ from zoo.loop import Terms, fit
 from zoo.nets import Detector, Heads, Language, Policy, at_object, mlp
 
 
-@faulty("unaccounted", "no-gradient", terms=("aux",))
+@faulty("unaccounted", "no-gradient", terms=("aux", "total", "loss"))
 def auxiliary_not_returned(desk: Desk) -> None:
     """A sparse autoencoder computes and logs its loss for dead latents, and returns the other."""
     encoder, decoder = nn.Linear(64, 128), nn.Linear(128, 64)
@@ -54,7 +54,7 @@ def decay_in_no_record(desk: Desk) -> None:
             optimizer.step()
 
 
-@faulty("unaccounted", "no-gradient", terms=("dice",))
+@faulty("unaccounted", "no-gradient", terms=("dice", "total", "loss"))
 def only_keys_with_loss(desk: Desk) -> None:
     """The framework sums the keys that contain 'loss'; the second one is called `dice`."""
     model = mlp(64, 64, 64)
@@ -279,7 +279,7 @@ def sampled_from_another_policy(desk: Desk) -> None:
     fit(desk, model, optimizer, terms, logs=lambda: seen, style="jsonl")
 
 
-@faulty("data", terms=("depth",))
+@faulty("data", terms=("depth",), least="note")
 def labels_lost_in_the_loader(desk: Desk) -> None:
     """Nine in ten depth maps cannot be opened, and the loader leaves them out without a word."""
     model = Heads({"kind": 4, "depth": 1})

@@ -72,7 +72,16 @@ def stage_with_rate_zero(desk: Desk) -> None:
             "numbers": F.mse_loss(out["numbers"], numbers),
         }
 
-    fit(desk, model, optimizer, terms, after=schedule.step, style="text", rate=False, total_steps=1200)
+    fit(
+        desk,
+        model,
+        optimizer,
+        terms,
+        after=schedule.step,
+        style="text",
+        rate=False,
+        total_steps=1200,
+    )
 
 
 @faulty("frozen")
@@ -168,7 +177,9 @@ def scheduler_not_resumed(desk: Desk) -> None:
     optimizer = torch.optim.AdamW(model.parameters(), 3e-3)
 
     def factor(step: int) -> float:
-        return step / 10 if step < 10 else 0.5 * (1 + math.cos(math.pi * min(1.0, (step - 10) / 240)))
+        return (
+            step / 10 if step < 10 else 0.5 * (1 + math.cos(math.pi * min(1.0, (step - 10) / 240)))
+        )
 
     for part in range(2):
         if part:
@@ -235,9 +246,7 @@ def decay_counts_processes(desk: Desk) -> None:
     """The schedule is stepped once for each of 8 processes, so the rate is at its floor at 1/8."""
     model = Heads({"kind": 4, "numbers": 2})
     optimizer = torch.optim.AdamW(model.parameters(), 2e-3)
-    schedule = torch.optim.lr_scheduler.LambdaLR(
-        optimizer, lambda step: max(0.001, 1 - step / 480)
-    )
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: max(0.001, 1 - step / 480))
 
     def terms(_: int) -> Terms:
         x, kind, numbers = mixture()

@@ -25,7 +25,7 @@ def reversal_left_in(desk: Desk) -> None:
             "coarse": F.cross_entropy(model.heads["coarse"](Reverse.apply(z)), kind // 2),
         }
 
-    fit(desk, model, optimizer, terms, weights={"fine": 1.0, "coarse": 2.0})
+    fit(desk, model, optimizer, terms, weights={"fine": 1.0, "coarse": 2.0}, steps=1500)
 
 
 @faulty("conflict", "stuck", terms=("clean", "consistency"))
@@ -42,7 +42,15 @@ def consistency_with_flipped_view(desk: Desk) -> None:
             "consistency": F.mse_loss(out, -numbers),
         }
 
-    fit(desk, model, optimizer, terms, weights={"clean": 1.0, "consistency": 0.8}, style="pairs")
+    fit(
+        desk,
+        model,
+        optimizer,
+        terms,
+        weights={"clean": 1.0, "consistency": 0.8},
+        steps=1500,
+        style="pairs",
+    )
 
 
 @faulty("conflict", "dominance", "stuck", terms=("sparse", "recon"))
@@ -60,7 +68,7 @@ def shrinkage_against_reconstruction(desk: Desk) -> None:
             "sparse": code.abs().sum(1).mean(),
         }
 
-    fit(desk, model, optimizer, terms, weights={"recon": 1.0, "sparse": 2.0})
+    fit(desk, model, optimizer, terms, weights={"recon": 1.0, "sparse": 2.0}, steps=1500)
 
 
 @faulty("collapse", "no-gradient", "stuck", "frozen", terms=("perplexity", "codebook", "commit"))
@@ -109,6 +117,8 @@ def siamese_without_stop_gradient(desk: Desk) -> None:
 def decoder_that_needs_no_latent(desk: Desk) -> None:
     """The decoder sees the image through a skip connection, so the latent dies."""
     model = Vae()
+    with torch.no_grad():
+        model.encoder[-1].weight[:6] *= 8
     skip = mlp(64, 64, 64)
     both = nn.ModuleList([model, skip])
     optimizer = torch.optim.Adam(both.parameters(), 3e-3)
@@ -123,7 +133,15 @@ def decoder_that_needs_no_latent(desk: Desk) -> None:
         recon = F.binary_cross_entropy_with_logits(shown, x, reduction="none").sum(1).mean()
         return {"recon": recon, "kl": kl.sum(1).mean()}
 
-    fit(desk, both, optimizer, terms, logs=lambda: seen, weights={"recon": 1.0, "kl": 4.0}, style="jsonl")
+    fit(
+        desk,
+        both,
+        optimizer,
+        terms,
+        logs=lambda: seen,
+        weights={"recon": 1.0, "kl": 4.0},
+        style="jsonl",
+    )
 
 
 @faulty("collapse", "starvation", terms=("balance", "expert_entropy"))
@@ -135,7 +153,10 @@ def router_with_one_expert(desk: Desk) -> None:
     optimizer = torch.optim.Adam(
         [
             {"params": model.gate.parameters(), "lr": 3e-2},
-            {"params": [p for n, p in model.named_parameters() if not n.startswith("gate")], "lr": 2e-3},
+            {
+                "params": [p for n, p in model.named_parameters() if not n.startswith("gate")],
+                "lr": 2e-3,
+            },
         ]
     )
     seen: dict[str, Tensor] = {}
@@ -156,11 +177,16 @@ def router_with_one_expert(desk: Desk) -> None:
 @faulty("collapse", terms=("film_std",))
 def modulation_dies(desk: Desk) -> None:
     """A modulation by context gets its own decay of 5: its spread over inputs goes to 0."""
-    model = nn.ModuleDict({"film": nn.Linear(12, 32), "body": nn.Linear(12, 32), "out": nn.Linear(32, 4)})
+    model = nn.ModuleDict(
+        {"film": nn.Linear(12, 32), "body": nn.Linear(12, 32), "out": nn.Linear(32, 4)}
+    )
     optimizer = torch.optim.AdamW(
         [
             {"params": model["film"].parameters(), "weight_decay": 10.0},
-            {"params": [*model["body"].parameters(), *model["out"].parameters()], "weight_decay": 0.0},
+            {
+                "params": [*model["body"].parameters(), *model["out"].parameters()],
+                "weight_decay": 0.0,
+            },
         ],
         lr=5e-3,
     )

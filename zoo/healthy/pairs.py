@@ -18,7 +18,9 @@ def generator_and_critic(desk: Desk) -> None:
     makes = torch.optim.Adam(gan.maker.parameters(), 1e-3, betas=(0.5, 0.9))
     tells = torch.optim.Adam(gan.critic.parameters(), 1e-3, betas=(0.5, 0.9))
     roles = {"critic": "adversary", "maker": "adversary"}
-    with desk.open(gan, [tells, makes], roles=roles, terms=[*roles], each=1, style="jsonl") as session:
+    with desk.open(
+        gan, [tells, makes], roles=roles, terms=[*roles], each=1, style="jsonl"
+    ) as session:
         for _ in range(300):
             fake = gan.maker(torch.randn(64, 4))
             tells.zero_grad()
@@ -37,7 +39,9 @@ def critic_with_gradient_penalty(desk: Desk) -> None:
     makes = torch.optim.Adam(gan.maker.parameters(), 5e-4, betas=(0.0, 0.9))
     tells = torch.optim.Adam(gan.critic.parameters(), 1e-3, betas=(0.0, 0.9))
     roles = {"critic": "adversary", "maker": "adversary", "penalty": "constraint"}
-    with desk.open(gan, [tells, makes], roles=roles, terms=[*roles], each=1, style="jsonl") as session:
+    with desk.open(
+        gan, [tells, makes], roles=roles, terms=[*roles], each=1, style="jsonl"
+    ) as session:
         for _ in range(250):
             real, fake = ring(), gan.maker(torch.randn(64, 4))
             between = (real + torch.rand(64, 1) * (fake.detach() - real)).requires_grad_()
@@ -45,7 +49,9 @@ def critic_with_gradient_penalty(desk: Desk) -> None:
             tells.zero_grad()
             gap = gan.critic(fake.detach()).mean() - gan.critic(real).mean()
             penalty = (slope.square().sum(1).add(1e-12).sqrt() - 1).square().mean()
-            session.total({"critic": gap, "penalty": penalty}, {"critic": 1.0, "penalty": 10.0}).backward()
+            session.total(
+                {"critic": gap, "penalty": penalty}, {"critic": 1.0, "penalty": 10.0}
+            ).backward()
             tells.step()
             makes.zero_grad()
             session.total({"maker": -gan.critic(fake).mean()}).backward()
@@ -232,4 +238,6 @@ def physics_in_balance(desk: Desk) -> None:
             "data": (model(spot) - (3.1416 * spot).sin()).square().mean(),
         }
 
-    fit(desk, model, optimizer, terms, steps=400, weights={"pde": 0.3, "boundary": 1.0, "data": 1.0})
+    fit(
+        desk, model, optimizer, terms, steps=400, weights={"pde": 0.3, "boundary": 1.0, "data": 1.0}
+    )

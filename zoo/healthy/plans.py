@@ -220,7 +220,9 @@ def resumed_as_it_should_be(desk: Desk) -> None:
     optimizer = torch.optim.AdamW(model.parameters(), 3e-3)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, 300)
     for part in range(2):
-        with desk.open(model, optimizer, first=150 * part, style="jsonl", total_steps=300) as session:
+        with desk.open(
+            model, optimizer, first=150 * part, style="jsonl", total_steps=300
+        ) as session:
             for _ in range(150):
                 optimizer.zero_grad()
                 session.total(two_tasks(model)).backward()
@@ -253,7 +255,9 @@ def curriculum_of_lengths(desk: Desk) -> None:
 def dropout_in_training_only(desk: Desk) -> None:
     """Strong dropout and noise in training: evaluation is much better than training."""
     model = Heads({"kind": 4, "numbers": 2})
-    model.trunk = nn.Sequential(mlp(12, 64), nn.ReLU(), nn.Dropout(0.5), nn.Linear(64, 48), nn.ReLU())
+    model.trunk = nn.Sequential(
+        mlp(12, 64), nn.ReLU(), nn.Dropout(0.5), nn.Linear(64, 48), nn.ReLU()
+    )
     optimizer = torch.optim.Adam(model.parameters(), 3e-3)
     fit(
         desk, model, optimizer, lambda _: two_tasks(model), steps=400, style="jsonl",

@@ -184,7 +184,9 @@ def language_model_recipe(desk: Desk) -> None:
     optimizer = torch.optim.AdamW(model.parameters(), 4e-3, weight_decay=0.1)
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimizer,
-        lambda step: (step + 1) / 30 if step < 30 else 0.5 * (1 + math.cos((step - 30) / 271 * math.pi)),
+        lambda step: (
+            (step + 1) / 30 if step < 30 else 0.5 * (1 + math.cos((step - 30) / 271 * math.pi))
+        ),
     )
 
     def terms(_: int) -> Terms:
