@@ -19,11 +19,11 @@ from statistics import median
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
+from zoo.case import Case
+from zoo.observe import Seen, observe
 
 from poise.doctor import Fault
 from zoo import CASES
-from zoo.case import Case
-from zoo.observe import Seen, observe
 
 MODES = ("watched", "log")
 WORKERS = 2

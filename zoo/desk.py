@@ -1,4 +1,4 @@
-"""Where a program of the zoo trains: it may be watched, and prints the log it would print anyway."""
+"""Where a program of the zoo trains: it may be watched, and prints its ordinary log."""
 
 import json
 from collections.abc import Generator, Iterable, Mapping, Sequence
@@ -11,6 +11,10 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from poise.watch import Watch
+
+BUDGET = 0.9
+"""Part of the training's time for measuring: as much as it takes. With the default of 1% a busy
+machine would measure less often than a quiet one, and the zoo would not be the same twice."""
 
 Scalars = Mapping[str, Tensor]
 Weights = Mapping[str, float | Tensor]
@@ -105,7 +109,7 @@ class Session:
         if self.watch is not None:
             total = self.watch.total(terms, weights, counts=counts)
         else:
-            given = {name: 1.0 for name in terms} if weights is None else weights
+            given = dict.fromkeys(terms, 1.0) if weights is None else weights
             total = sum((given[name] * one for name, one in terms.items()), start=0.0)  # type: ignore[assignment]  # a tensor
         values = {"loss": _plain(total), **{name: _plain(one) for name, one in terms.items()}}
         if self._evaluated is not None:
@@ -188,7 +192,6 @@ class Desk:
         folder: Where `run/` and `log.*` are written.
         watched: Attach a watch.
         logged: Print a log.
-        short: Part of the steps that programs make, for a quick look; 1 for all.
     """
 
     def __init__(self, folder: Path, *, watched: bool = True, logged: bool = True) -> None:
@@ -240,6 +243,7 @@ class Desk:
                 model=model,
                 optimizer=several,
                 total_steps=total_steps,
+                budget=BUDGET,
                 roles=roles,
                 terms=None if terms is None else [*terms],
                 shares=shares,

@@ -1,6 +1,7 @@
 """Small networks of the kinds that are trained with several losses."""
 
 from collections.abc import Mapping
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -10,7 +11,7 @@ from torch.nn import functional as F
 def mlp(*sizes: int, act: type[nn.Module] = nn.ReLU) -> nn.Sequential:
     """Linear layers with an activation between them."""
     layers: list[nn.Module] = []
-    for fan_in, fan_out in zip(sizes[:-1], sizes[1:], strict=True):
+    for fan_in, fan_out in pairwise(sizes):
         layers += [nn.Linear(fan_in, fan_out), act()]
     return nn.Sequential(*layers[:-1])
 
@@ -215,11 +216,11 @@ class Reverse(torch.autograd.Function):
     """The identity, with the gradient's sign turned."""
 
     @staticmethod
-    def forward(ctx: object, z: Tensor) -> Tensor:
+    def forward(_: object, z: Tensor) -> Tensor:
         """The same."""
         return z.view_as(z)
 
     @staticmethod
-    def backward(ctx: object, *grads: Tensor) -> Tensor:
+    def backward(_: object, *grads: Tensor) -> Tensor:
         """Minus the gradient."""
         return -grads[0]

@@ -69,7 +69,7 @@ def focal_not_normalised(desk: Desk) -> None:
 
 @faulty("starvation", "no-effect", "dominance", terms=("countdown",))
 def divided_by_running_means(desk: Desk) -> None:
-    """Every term is divided by its running mean 'for balance'; the countdown is an L1 loss near 16."""
+    """Every term is divided by its running mean; the countdown is an L1 loss near 16."""
     model = Heads({"sort": 4, "pointer": 2, "countdown": 1})
     optimizer = torch.optim.AdamW(model.parameters(), 3e-4)
     shares = {"sort": 0.2, "pointer": 0.7, "countdown": 0.1}

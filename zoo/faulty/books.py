@@ -13,7 +13,7 @@ from zoo.nets import Detector, Heads, Language, Policy, at_object, mlp
 
 @faulty("unaccounted", "no-gradient", terms=("aux", "total", "loss"))
 def auxiliary_not_returned(desk: Desk) -> None:
-    """A sparse autoencoder computes and logs its loss for dead latents, and returns the other."""
+    """A sparse autoencoder computes a loss for dead latents, and returns the other one."""
     encoder, decoder = nn.Linear(64, 128), nn.Linear(128, 64)
     model = nn.ModuleList([encoder, decoder])
     optimizer = torch.optim.Adam(model.parameters(), 1e-3)
@@ -35,7 +35,7 @@ def auxiliary_not_returned(desk: Desk) -> None:
 
 @faulty("unaccounted")
 def decay_in_no_record(desk: Desk) -> None:
-    """A penalty on the weights is added behind the loss function's back and written down nowhere."""
+    """A penalty on the weights is added after the loss function, and written down nowhere."""
     model = Heads({"kind": 4, "numbers": 2})
     optimizer = torch.optim.SGD(model.parameters(), 0.05)
     with desk.open(model, optimizer) as session:
@@ -79,7 +79,7 @@ def only_keys_with_loss(desk: Desk) -> None:
 
 @faulty("eval-mismatch")
 def evaluation_without_curriculum(desk: Desk) -> None:
-    """Training follows a curriculum of weights; evaluation sums all losses with their final ones."""
+    """Training follows a curriculum of weights; evaluation uses other, final ones."""
     teacher, student = Language(), Language()
     optimizer = torch.optim.AdamW(student.parameters(), 2e-3)
 
@@ -298,7 +298,7 @@ def labels_lost_in_the_loader(desk: Desk) -> None:
 
 @faulty("record", onset=150, least="note")
 def resumed_from_an_older_checkpoint(desk: Desk) -> None:
-    """The job is killed at step 150 and goes on from the checkpoint of step 100, in the same log."""
+    """The job dies at step 150 and goes on from the checkpoint of step 100, in the same log."""
     model = Language()
     optimizer = torch.optim.AdamW(model.parameters(), 2e-3)
     saved: list[dict[str, object]] = []

@@ -46,7 +46,7 @@ def likelihood_of_exact_data(desk: Desk) -> None:
 
 @faulty("unbounded", "explosion", terms=("critic", "maker"))
 def critic_without_constraint(desk: Desk) -> None:
-    """A Wasserstein critic whose weight clipping was lost: it can make the gap as large as it likes."""
+    """A Wasserstein critic whose weight clipping was lost: its gap may grow without end."""
     gan = Gan()
     tells = torch.optim.Adam(gan.critic.parameters(), 2e-3)
     makes = torch.optim.Adam(gan.maker.parameters(), 2e-4)
@@ -66,7 +66,7 @@ def critic_without_constraint(desk: Desk) -> None:
 
 @faulty("jump", "explosion", onset=200)
 def third_stage_times_ten(desk: Desk) -> None:
-    """At stage 3 the loss is computed over 10 unrolled steps and added up; the weights are the same."""
+    """At stage 3 the loss is added up over 10 unrolled steps; the weights are the same."""
     model = Language()
     optimizer = torch.optim.AdamW(model.parameters(), 2e-3)
 

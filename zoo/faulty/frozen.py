@@ -158,7 +158,7 @@ def scheduler_by_micro_batch(desk: Desk) -> None:
     with desk.open(model, optimizer, total_steps=100) as session:
         for at in range(400):
             ids = tokens(8, 16)
-            logits, z = model(ids)
+            logits, _ = model(ids)
             terms = {
                 "lm": F.cross_entropy(logits[:, :-1].flatten(0, 1), ids[:, 1:].flatten()),
                 "z": 1e-3 * logits.logsumexp(-1).square().mean(),
@@ -203,7 +203,6 @@ def scheduler_not_resumed(desk: Desk) -> None:
 @faulty("schedule", terms=("kl",))
 def annealing_ignored(desk: Desk) -> None:
     """The KL weight is meant to rise over 200 steps; the loss uses the final one from the start."""
-
     model = Vae()
     optimizer = torch.optim.Adam(model.parameters(), 2e-3)
     beta = 1.0

@@ -247,7 +247,7 @@ def keypoints_behind_a_sigmoid(desk: Desk) -> None:
 
 @faulty("saturation", "no-gradient", "stuck", terms=("adv",))
 def log_of_a_clamped_probability(desk: Desk) -> None:
-    """-log(clamp(p, 1e-8)) of a prediction that is surely wrong from the start: 18.42 and no slope."""
+    """-log(clamp(p, 1e-8)) of a prediction that is surely wrong at first: 18.42 and no slope."""
     model = Heads({"kind": 4, "adv": 1})
     nn.init.constant_(model.heads["adv"].bias, -40.0)
     optimizer = torch.optim.Adam(model.parameters(), 1e-3)

@@ -160,7 +160,7 @@ def student_with_soft_targets(desk: Desk) -> None:
 
 @healthy
 def bootstrapped_target(desk: Desk) -> None:
-    """BYOL with an averaged target: a loss that falls to almost nothing while features keep apart."""
+    """BYOL with an averaged target: a loss that falls to almost nothing, features keep apart."""
     encoder, predictor = mlp(16, 64, 16), mlp(16, 64, 16)
     average = Average(encoder, 0.97)
     model = nn.ModuleDict({"encoder": encoder, "predictor": predictor})
@@ -202,7 +202,7 @@ def tasks_in_turns(desk: Desk) -> None:
 
 @healthy
 def means_over_different_counts(desk: Desk) -> None:
-    """A mean over tokens and a mean over sequences, weighted so that both are heard; counts told."""
+    """A mean over tokens and a mean over sequences, both of them heard; counts told."""
     model = nn.ModuleDict({"lm": Language(), "topic": nn.Linear(32, 4)})
     optimizer = torch.optim.Adam(model.parameters(), 4e-3)
     with desk.open(model, optimizer, style="pairs") as session:

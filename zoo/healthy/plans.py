@@ -150,7 +150,7 @@ def warm_up_from_zero(desk: Desk) -> None:
 
 @healthy
 def average_is_evaluated(desk: Desk) -> None:
-    """Averaged weights at 0.98 are evaluated: behind at first, and then better than the last ones."""
+    """Averaged weights at 0.98 are evaluated: behind at first, and then better."""
     model = Heads({"kind": 4, "numbers": 2})
     average = Average(model, 0.98)
     optimizer = torch.optim.Adam(model.parameters(), 3e-3)
@@ -201,7 +201,7 @@ def accumulation_done_right(desk: Desk) -> None:
     with desk.open(model, optimizer, total_steps=100, each=4) as session:
         for at in range(400):
             ids = tokens(4)
-            logits, hidden = model(ids)
+            logits, _ = model(ids)
             terms = {
                 "lm": F.cross_entropy(logits[:, :-1].flatten(0, 1), ids[:, 1:].flatten()),
                 "last": F.cross_entropy(logits[:, -2], ids[:, -1]),
