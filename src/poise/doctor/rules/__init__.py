@@ -74,6 +74,7 @@ from poise.doctor.rules.unaccounted import UnaccountedTerms, UnaccountedTotal
 from poise.doctor.rules.unbounded import DrivenDown, FallsUndiminished, RunawayValues
 from poise.doctor.rules.watching import MeasuringFailed, TotalUnused, TotalWithoutGraph
 from poise.doctor.rules.weight_normaliser import NormaliserStarvesGradient
+from poise.doctor.rules.weight_zero import WeightZero
 from poise.doctor.rules.zero_rate import LearningRateRounded, LearningRateZero
 from poise.errors import RuleNameError
 
@@ -131,6 +132,7 @@ RULES: tuple[Rule, ...] = (
     TotalZero(),
     TermConstant(),
     WeightConstant(),
+    WeightZero(),
     RewardZero(),
     DrivenDown(),
     FallsUndiminished(),
