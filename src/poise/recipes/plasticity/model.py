@@ -110,8 +110,10 @@ class Converted(nn.Module):
 
     @torch.no_grad()
     def as_reported(self, seen: Seen) -> Seen:
-        """The same with attention as the reported trainer computes its target: RoPE switched off
-        by cos = 1 and sin = 0, and no mask, so that every token sees all later ones.
+        """The same with attention as the reported trainer computes its target.
+
+        RoPE is switched off by cos = 1 and sin = 0, and there is no mask, so that every token sees
+        all later ones.
         """
         layer, tokens = self._layer, seen.hidden.shape[1]
         one = torch.ones(1, tokens, HIDDEN // HEADS)
@@ -126,9 +128,7 @@ class Converted(nn.Module):
         """The modulated MLP's output, [batch, tokens, hidden], and the factors behind it."""
         mlp = self._layer.mlp
         factors: Factors = self.modulation(seen.attention)
-        out = modulated_mlp(
-            seen.x, factors, gate=mlp.gate_proj, up=mlp.up_proj, down=mlp.down_proj
-        )
+        out = modulated_mlp(seen.x, factors, gate=mlp.gate_proj, up=mlp.up_proj, down=mlp.down_proj)
         return out, factors
 
     def logits(self, seen: Seen, output: Tensor) -> Tensor:
