@@ -27,6 +27,7 @@ RECIPE = Recipe(
             summary="the scheduler steps every update, the target is that of the real forward "
             "pass, the direct term leads, the modulation is not even in the attention",
         ),
+        Variant(name="cured-even", summary="as cured, but even in the attention, as reported"),
         Variant(name="rate-fix", summary="as reported, but the scheduler steps every update"),
         Variant(name="target-fix", summary="as rate-fix, and the target of the real forward pass"),
         Variant(name="direct-only", summary="as target-fix, but only the direct term"),

@@ -63,6 +63,7 @@ SETUPS: Mapping[str, Setup] = {
         adaptive=True,
     ),
     "cured": Setup(offset=True, weights=None),
+    "cured-even": Setup(weights=None),
     "rate-fix": Setup(counted=2, reported_target=True, scale=10.0),
     "target-fix": Setup(counted=2, scale=10.0),
     "direct-only": Setup(weights=_fixed(direct=1.0)),
