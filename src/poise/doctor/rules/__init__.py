@@ -29,6 +29,7 @@ from poise.doctor.rules.gradient_share import (
 )
 from poise.doctor.rules.gradients_kept import GradientsKept
 from poise.doctor.rules.jump import TermJump, TermSwitches, TotalJump
+from poise.doctor.rules.logged_rate import LearningRateNotAsLogged
 from poise.doctor.rules.motion import AverageCannotMove, OptimizerNeverSteps, ParametersStill
 from poise.doctor.rules.no_effect import (
     RewardZero,
@@ -118,6 +119,7 @@ RULES: tuple[Rule, ...] = (
     LearningRateFloorEarly(),
     LearningRateReset(),
     LearningRateSawtooth(),
+    LearningRateNotAsLogged(),
     LearningRateRounded(),
     SchedulerCrash(),
     GradientsKept(),

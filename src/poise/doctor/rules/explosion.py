@@ -10,6 +10,7 @@ from poise.doctor.finding import Evidence, Fault, Finding, Severity
 from poise.doctor.hints import role_of
 from poise.doctor.proofs import rerun
 from poise.doctor.rule import Need
+from poise.doctor.rules.jump import planned_rise
 from poise.doctor.series import multiple, number, python_name
 from poise.doctor.shares import known_weight
 from poise.doctor.stats import spikes
@@ -304,9 +305,11 @@ class GradientGrowth:
     Statistic: median of the last tenth over the lowest running median of a logged gradient norm,
     and the same for the total. Thresholds: 10 for the norm; it is a note, because late-growing
     terms and sharper minima do it in healthy runs too; with a total above 1.5 times its best it is
-    a warning.
+    a warning, unless the total's rise is a planned one (`total-jump` names the weight) and the norm
+    has not grown tenfold since.
 
-    Healthy look-alikes: overfitting on purpose, terms that start late, adversarial training.
+    Healthy look-alikes: overfitting on purpose, terms and stages that start late, adversarial
+    training.
     """
 
     name: ClassVar[str] = "gradient-norm-growth"
@@ -318,10 +321,18 @@ class GradientGrowth:
         stretch = case.stretches[0]
         total = stretch.traces.get(case.total.name) if case.total is not None else None
         undone = total is not None and _undone(total)
+        planned = planned_rise(case) if undone else None
         for one in stretch.of_kind(Kind.GRAD_NORM):
             late = one.best_at < 0.9 * len(one) and len(one) >= 20
             if late and one.best > 0 and one.end > RUNAWAY * one.best:
-                yield _growth(one, serious=undone and total is not None and total.positive)
+                serious = undone and total is not None and total.positive
+                yield _growth(one, serious=serious and not _since(one, planned))
+
+
+def _since(one: Trace, planned: int | None) -> bool:
+    """True if a planned rise of the total explains the growth: there is none since."""
+    after = None if planned is None else one.smoothed[one.first >= planned]
+    return after is not None and len(after) > 0 and one.end <= RUNAWAY * float(after.min())
 
 
 def _growth(one: Trace, *, serious: bool) -> Finding:
@@ -347,5 +358,5 @@ def _growth(one: Trace, *, serious: bool) -> Finding:
         "losses still fall, a term starts late, or one batch is fitted on purpose.",
         action="Log the gradient norm of each term (poise.Watch) to see which one grows.",
         verify=rerun("half the learning rate", f"'{one.name}' must stay near {number(one.best)}"),
-        caused_by=("late-degradation",),
+        caused_by=("late-degradation", "total-jump"),
     )
