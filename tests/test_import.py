@@ -53,6 +53,7 @@ def test_public_names() -> None:
         "Comparison",
         "Diagnosis",
         "Evidence",
+        "Expect",
         "Fault",
         "Finding",
         "MissingExtraError",

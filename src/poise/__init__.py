@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from poise.objective import Term as Term
     from poise.probe import fork as fork
     from poise.read import read_run as read_run
+    from poise.record import Expect as Expect
     from poise.record import Recorder as Recorder
     from poise.reduce import Reduced as Reduced
     from poise.run import Run as Run
@@ -48,6 +49,7 @@ _HOMES = {
     "Comparison": "poise.comparing.comparison",
     "Diagnosis": "poise.doctor.diagnosis",
     "Evidence": "poise.doctor.finding",
+    "Expect": "poise.record",
     "Fault": "poise.doctor.finding",
     "Finding": "poise.doctor.finding",
     "MissingExtraError": "poise.errors",

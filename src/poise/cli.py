@@ -75,13 +75,20 @@ def diagnose(
     fail_on: Annotated[
         FailOn, typer.Option("--fail-on", help="Exit with 1 on findings of this severity or worse.")
     ] = FailOn.NEVER,
+    expect: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--expect", metavar="NAME<BELOW@AFTER", help="An expected range; may be repeated."
+        ),
+    ] = None,
 ) -> None:
     """Read a log or run directory and print what is wrong, worst first."""
     from poise.doctor.diagnose import diagnose as examine
     from poise.read import read_run
 
     with progress(f"reading {path.name}") as done:
-        diagnosis = examine(read_run(path, format=as_format, progress=done))
+        run = read_run(path, format=as_format, progress=done)
+        diagnosis = examine(run, expect=expect or ())
     if html is not None:
         # Written before anything is printed: a closed pipe (`| head`) must not lose it.
         from poise.report.html import render_html

@@ -71,6 +71,10 @@ class BalanceError(PoiseError, ValueError):
     """A balancer is made of options that do not fit, or is asked for what its rule cannot do."""
 
 
+class LossError(PoiseError, ValueError):
+    """A loss term is given tensors or options that do not fit together."""
+
+
 class WatchError(PoiseError):
     """A training is watched against the contract of Watch: a term that is unknown or no scalar."""
 
@@ -89,6 +93,10 @@ class MissingExtraError(PoiseError, ImportError):
 
 class InspectError(PoiseError, ValueError):
     """A loss function or its example cannot be inspected as given."""
+
+
+class ExpectationError(PoiseError, ValueError):
+    """An expectation of a run is spelled wrongly, leaves no range, or names what the run lacks."""
 
 
 class RecipeError(PoiseError, ValueError):

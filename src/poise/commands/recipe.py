@@ -83,7 +83,9 @@ def run(
     ] = False,
     html: Annotated[
         Path | None,
-        typer.Option("--html", metavar="FILE", help="Write a report: diagnosis, or comparison."),
+        typer.Option(
+            "--html", metavar="FILE", help="Write a report; with --compare it is always written."
+        ),
     ] = None,
 ) -> None:
     """Train a variant, and print how it ended and what is wrong with it."""
@@ -104,6 +106,8 @@ def run(
         _show(recipe, variant, folder)
         if against is not None and other is not None:
             _show_comparison(recipe, folder, against, other)
+    if html is None and other is not None:
+        html = folder / "comparison.html"
     if html is not None:
         write_page(_page(folder, other), html)
         typer.echo(f"report: {html}", err=True)

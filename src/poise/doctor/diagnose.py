@@ -6,12 +6,15 @@ from pathlib import Path
 
 from poise.doctor.case import Case
 from poise.doctor.diagnosis import Diagnosis, NotChecked
+from poise.doctor.expectations import with_expectations
 from poise.doctor.finding import Fault, Finding
-from poise.doctor.needs import missing
+from poise.doctor.needs import missing, wanting
 from poise.doctor.rule import Rule
 from poise.doctor.rules import RULES
+from poise.doctor.rules.expected import EXPECTATIONS
 from poise.doctor.suggest import suggested_or_not
 from poise.read import read_run
+from poise.record import Expect
 from poise.run import Run
 
 CAUSE_FIRST: tuple[Fault, ...] = (
@@ -47,9 +50,10 @@ LOCAL_RULES = frozenset(("parameters-untrained", "term-reaches-nothing"))
 """Rules of which the same holds, but what they find explains findings about parameters too."""
 
 
-def _rank(finding: Finding) -> tuple[int, int, bool, int]:
-    fault = CAUSE_FIRST.index(finding.fault)
-    return (finding.severity.rank, fault, bool(finding.caused_by), finding.steps[0])
+def _rank(finding: Finding) -> tuple[int, bool, int, bool, int]:
+    """Broken expectations stand last within their severity: any fault can be behind them."""
+    fault, hoped = CAUSE_FIRST.index(finding.fault), finding.rule in EXPECTATIONS
+    return (finding.severity.rank, hoped, fault, bool(finding.caused_by), finding.steps[0])
 
 
 def _linked(findings: Sequence[Finding], run: Run) -> list[Finding]:
@@ -79,6 +83,7 @@ def diagnose(
     source: str | Path | Run,
     *,
     rules: Sequence[Rule] = RULES,
+    expect: Sequence[Expect | str] = (),
     progress: Callable[[float], None] | None = None,
 ) -> Diagnosis:
     r"""Examines a run, or the log at a path, with every rule.
@@ -86,6 +91,8 @@ def diagnose(
     Args:
         source: A run, or the path of any log or run directory that `poise.read_run` reads.
         rules: The rules to apply.
+        expect: Ranges that numbers of the run are expected in, beside those that it declares; a
+            text is read by `Expect.parse`.
         progress: Called with the share of the work that is done, from 0 to 1.
 
     Returns:
@@ -93,6 +100,7 @@ def diagnose(
 
     Raises:
         ReadError: The path holds nothing that can be read as a log.
+        ExpectationError: An expectation is spelled wrongly, or names what the run does not have.
 
     Example:
         >>> import tempfile, pathlib
@@ -102,16 +110,18 @@ def diagnose(
         <Fault.NONFINITE: 'nonfinite'>
     """
     run = source if isinstance(source, Run) else read_run(source, progress=progress)
+    run = with_expectations(run, expect)
     case = Case(run)
     findings: list[Finding] = []
     not_checked: list[NotChecked] = []
     passed: list[str] = []
     for rule in rules:
-        if lacks := missing(case, rule.needs):
+        lacks = missing(case, rule.needs)
+        found = [] if lacks else list(rule.check(case))
+        findings.extend(found)
+        if lacks := lacks or wanting(case, rule.needs):
             not_checked.append(NotChecked(rule=rule.name, needs=lacks))
-        elif found := list(rule.check(case)):
-            findings.extend(found)
-        else:
+        elif not found:
             passed.append(rule.name)
     return Diagnosis(
         run=run,

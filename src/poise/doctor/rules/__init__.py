@@ -10,6 +10,11 @@ from poise.doctor.rules.counts_apart import CountsApart
 from poise.doctor.rules.data import CountZero, DivergenceNegative, TermSparse
 from poise.doctor.rules.dominance import ValueDominance
 from poise.doctor.rules.eval_mismatch import EvalFactor, EvalObjective
+from poise.doctor.rules.expected import (
+    ExpectationBroken,
+    ExpectationBrokenDownward,
+    ExpectationBrokenUpward,
+)
 from poise.doctor.rules.explosion import GradientGrowth, LateDegradation, Spike
 from poise.doctor.rules.frozen import EvalIdentical, LossIdentical, ShareConstant
 from poise.doctor.rules.generalisation import EvalRises, EvalStandsStill
@@ -99,6 +104,7 @@ RULES: tuple[Rule, ...] = (
     Spike(),
     OutOfScale(),
     GradientGrowth(),
+    ExpectationBrokenUpward(),
     TotalUnused(),
     UnaccountedTotal(),
     UnaccountedTerms(),
@@ -130,6 +136,7 @@ RULES: tuple[Rule, ...] = (
     RunawayValues(),
     StatisticCollapse(),
     UncertaintyCollapse(),
+    ExpectationBrokenDownward(),
     NormaliserStarvesGradient(),
     GradientDominance(),
     GradientStarvation(),
@@ -146,6 +153,7 @@ RULES: tuple[Rule, ...] = (
     Plateau(),
     LongPlateau(),
     NothingFalls(),
+    ExpectationBroken(),
     AtClamp(),
     EvalRises(),
     EvalStandsStill(),
