@@ -6,6 +6,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
+from poise.recipes.peptide.criteria import criteria_of
 from poise.recipes.peptide.curriculum import Curriculum
 from poise.recipes.peptide.data import Batch, vocabulary_masses
 from poise.recipes.peptide.metrics import metrics_of
@@ -23,7 +24,7 @@ LEAST = 0.01
 DECAY = 0.01
 CLIP = 1.0
 """Largest norm of the gradient."""
-EVERY = 10
+EVERY = 8
 """Micro-batches between measurements: some fall into each stage."""
 BUDGET = 0.5
 """Share of the time for measuring: enough for all of them, on any machine."""
@@ -51,6 +52,7 @@ def train(job: Job) -> None:
         schedules=terms.weights,
         every=EVERY,
         budget=BUDGET,
+        expect=criteria_of(job.variant, curriculum),
     ) as watch:
         for step, batch in enumerate(source.batches):
             if step in curriculum.starts:
@@ -70,12 +72,14 @@ def train(job: Job) -> None:
 
 def _total(watch: Watch, terms: Terms, output: Output, step: int) -> Tensor:
     """The weighted sum, recorded with its counts."""
-    losses = terms.losses(output)
-    return watch.total(
+    losses, weights = terms.losses(output), terms.at(step)
+    total = watch.total(
         {name: one.value for name, one in losses.items()},
-        terms.at(step),
+        weights,
         counts={name: one.count for name, one in losses.items()},
     )
+    watch.log(precursor_contribution=weights["precursor"] * losses["precursor"].value.detach())
+    return total
 
 
 def _backward(total: Tensor) -> None:

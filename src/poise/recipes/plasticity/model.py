@@ -126,9 +126,7 @@ class Converted(nn.Module):
         """The modulated MLP's output, [batch, tokens, hidden], and the factors behind it."""
         mlp = self._layer.mlp
         factors: Factors = self.modulation(seen.attention)
-        out = modulated_mlp(
-            seen.x, factors, gate=mlp.gate_proj, up=mlp.up_proj, down=mlp.down_proj
-        )
+        out = modulated_mlp(seen.x, factors, gate=mlp.gate_proj, up=mlp.up_proj, down=mlp.down_proj)
         return out, factors
 
     def logits(self, seen: Seen, output: Tensor) -> Tensor:
