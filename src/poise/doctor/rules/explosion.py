@@ -177,7 +177,7 @@ def _degraded(stretch: Stretch, risen: list[Trace], *, note: bool = False) -> Fi
             "a tenth of the learning rate from that checkpoint on",
             f"'{lead.name}' must stay near {number(lead.best)}",
         ),
-        caused_by=("nonfinite-gradient", "total-jump", "term-jump", "lr-reset"),
+        caused_by=("nonfinite-gradient", "gradient-jump", "total-jump", "term-jump", "lr-reset"),
     )
 
 
@@ -358,5 +358,5 @@ def _growth(one: Trace, *, serious: bool) -> Finding:
         "losses still fall, a term starts late, or one batch is fitted on purpose.",
         action="Log the gradient norm of each term (poise.Watch) to see which one grows.",
         verify=rerun("half the learning rate", f"'{one.name}' must stay near {number(one.best)}"),
-        caused_by=("late-degradation", "total-jump"),
+        caused_by=("late-degradation", "total-jump", "gradient-jump"),
     )

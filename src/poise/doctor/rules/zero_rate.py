@@ -56,9 +56,10 @@ class LearningRateZero:
     Statistic: stretches of records in which every logged learning rate is 0. Thresholds: the whole
     run; or more than a twentieth of it, at least 3 records, anywhere but at its end (the end
     belongs to `lr-floor-early`). A zero that printing may have made from a small number (see
-    `lr-rounded`), or under which the losses keep falling although steps are made, is a note; a warning where it lasts for
-    the whole run and nothing else in the log moves by more than its noise. In a watched run only
-    the rates of the optimizer count, not what the training logs itself, and the motion measured
+    `lr-rounded`), or under which the losses keep falling although steps are made, is a note; a
+    warning where it lasts for the whole run and nothing else in the log moves by more than its
+    noise. In a watched run only the rates of the optimizer count, not what the training logs
+    itself, and the motion measured
     meanwhile is told.
 
     Healthy look-alikes: the first step of a warm-up from 0 (one record), the last steps of a
