@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from poise.read import read_run
 from poise.record import Recorder
 
 HEALTHY = "step,total,a_loss,b_loss\n" + "".join(
@@ -64,6 +65,19 @@ def test_fail_on(broken: Path, level: str, status: int) -> None:
     assert poise("diagnose", broken, "--fail-on", level).returncode == status
 
 
+def test_expected_ranges_are_held_against_a_log(healthy: Path) -> None:
+    """A broken one is a warning, a kept one nothing, and a wrong name one line with the nearest."""
+    name = read_run(healthy).terms[0]
+    kept = poise("diagnose", str(healthy), "--expect", f"{name}>-1", "--fail-on", "warning")
+    assert (kept.returncode, "expectation-broken" in kept.stdout) == (0, False)
+    two = ("--expect", f"{name}>-1", "--expect", f"{name}<-1@0.5")
+    missed = poise("diagnose", str(healthy), *two, "--fail-on", "warning")
+    assert (missed.returncode, "expectation-broken" in missed.stdout) == (1, True)
+    wrong = poise("diagnose", str(healthy), "--expect", f"{name}x<1")
+    assert wrong.returncode == 2
+    assert wrong.stderr.endswith(f"got '{name}x'; the nearest is '{name}'\n")
+
+
 def test_fail_on_a_healthy_log(healthy: Path) -> None:
     """A healthy log never fails at warning."""
     done = poise("diagnose", healthy, "--fail-on", "warning")
@@ -75,7 +89,8 @@ def test_json_is_the_documented_object(broken: Path) -> None:
     done = poise("diagnose", broken, "--json")
     data = json.loads(done.stdout, parse_constant=lambda word: pytest.fail(f"bare {word}"))
     assert data["schema"] == "poise.diagnosis/1"
-    top = {"schema", "run", "measured", "suggestion", "findings", "not_checked", "passed"}
+    top = {"schema", "run", "measured", "suggestion", "findings", "accepted", "not_checked"}
+    top |= {"passed"}
     assert set(data) == top
     assert set(data["run"]) == {"path", "format", "steps", "records", "total", "terms", "splits"}
     assert data["run"]["steps"] == [0, 61]
@@ -173,7 +188,7 @@ def png() -> bytes:
 def test_options_are_frozen() -> None:
     """The options change only on purpose: by editing this test."""
     text = poise("diagnose", "--help").stdout
-    for option in ("--format", "--json", "--html", "--fail-on"):
+    for option in ("--format", "--json", "--html", "--fail-on", "--expect"):
         assert option in text
     assert set(poise("--help").stdout.split()) >= {"diagnose", "read", "rules", "explain"}
 

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from poise.card.same import same as same
     from poise.comparing.compare import compare as compare
     from poise.comparing.comparison import Comparison as Comparison
+    from poise.doctor.accept import accept as accept
+    from poise.doctor.acknowledgement import Acknowledgement as Acknowledgement
     from poise.doctor.card import Card as Card
     from poise.doctor.diagnose import diagnose as diagnose
     from poise.doctor.diagnosis import Diagnosis as Diagnosis
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
     from poise.objective import Term as Term
     from poise.probe import fork as fork
     from poise.read import read_run as read_run
+    from poise.record import Expect as Expect
     from poise.record import Recorder as Recorder
     from poise.reduce import Reduced as Reduced
     from poise.run import Run as Run
@@ -44,10 +47,12 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
+    "Acknowledgement": "poise.doctor.acknowledgement",
     "Card": "poise.doctor.card",
     "Comparison": "poise.comparing.comparison",
     "Diagnosis": "poise.doctor.diagnosis",
     "Evidence": "poise.doctor.finding",
+    "Expect": "poise.record",
     "Fault": "poise.doctor.finding",
     "Finding": "poise.doctor.finding",
     "MissingExtraError": "poise.errors",
@@ -58,6 +63,7 @@ _HOMES = {
     "Run": "poise.run",
     "Severity": "poise.doctor.finding",
     "Suggestion": "poise.doctor.suggest",
+    "accept": "poise.doctor.accept",
     "compare": "poise.comparing.compare",
     "diagnose": "poise.doctor.diagnose",
     "read_run": "poise.read",

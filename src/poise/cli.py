@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from poise import __version__
+from poise.commands.accept import accept
 from poise.commands.demo import demo
 from poise.commands.output import FailOn, fail, print_json, progress, write_page
 from poise.commands.recipe import recipes
+from poise.commands.watch import watch
 from poise.errors import PoiseError
 
 if TYPE_CHECKING:
@@ -75,13 +77,20 @@ def diagnose(
     fail_on: Annotated[
         FailOn, typer.Option("--fail-on", help="Exit with 1 on findings of this severity or worse.")
     ] = FailOn.NEVER,
+    expect: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--expect", metavar="NAME<BELOW@AFTER", help="An expected range; may be repeated."
+        ),
+    ] = None,
 ) -> None:
     """Read a log or run directory and print what is wrong, worst first."""
     from poise.doctor.diagnose import diagnose as examine
     from poise.read import read_run
 
     with progress(f"reading {path.name}") as done:
-        diagnosis = examine(read_run(path, format=as_format, progress=done))
+        run = read_run(path, format=as_format, progress=done)
+        diagnosis = examine(run, expect=expect or ())
     if html is not None:
         # Written before anything is printed: a closed pipe (`| head`) must not lose it.
         from poise.report.html import render_html
@@ -254,6 +263,10 @@ def suggest(
         from poise.report.terminal import render_suggestion
 
         render_suggestion(found, Console())
+
+
+app.command()(accept)
+app.command()(watch)
 
 
 @app.command()

@@ -27,6 +27,10 @@ class RuleNameError(PoiseError, KeyError):
         return str(self.args[0])
 
 
+class AcceptError(PoiseError, ValueError):
+    """A finding cannot be accepted as asked, or a file of accepted ones cannot be used."""
+
+
 class ReportError(PoiseError):
     """A report cannot be written."""
 
@@ -93,6 +97,10 @@ class MissingExtraError(PoiseError, ImportError):
 
 class InspectError(PoiseError, ValueError):
     """A loss function or its example cannot be inspected as given."""
+
+
+class ExpectationError(PoiseError, ValueError):
+    """An expectation of a run is spelled wrongly, leaves no range, or names what the run lacks."""
 
 
 class RecipeError(PoiseError, ValueError):

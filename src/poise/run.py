@@ -216,7 +216,7 @@ class Run:
         tables: All tables; the first is the training table at its finest granularity.
         events: What the log says in words, in log order.
         compositions: How each total is made of its terms; the first is the main one.
-        declared: What an own record declares: `terms`, `weights`, `shares`, `roles`,
+        declared: What an own record declares: `terms`, `weights`, `shares`, `roles`, `expect`,
             `total_steps`; empty for a foreign log.
         remarks: What the reader has to say: which file of a directory was chosen, bytes that were
             not text, a truncated end. One sentence each.

@@ -311,3 +311,34 @@ def test_a_resting_term_that_the_watch_does_not_know(tmp_path: Path) -> None:
             watch.total(objective(x, step=3))
     assert watch.failures == 0
     assert len(lines(tmp_path)) == 3
+
+
+def test_expected_ranges_reach_the_diagnosis(tmp_path: Path) -> None:
+    """They are declared once, come back with the run, and are held against terms and logs."""
+    expect = [
+        poise.Expect("kl", above=-1.0),
+        poise.Expect("spread", below=1.0, after=0.2),
+        poise.Expect("accuracy", above=0.5, split="eval"),
+    ]
+    model = torch.nn.Linear(4, 1)
+    optimizer = torch.optim.SGD(model.parameters(), 0.01)
+    path = tmp_path / "run"
+    with Watch(path, model=model, optimizer=optimizer, total_steps=20, expect=expect) as watch:
+        for _ in range(20):
+            watch.total({"kl": model(torch.ones(2, 4)).square().mean()}).backward()
+            watch.log(spread=3.0)
+            optimizer.step()
+            optimizer.zero_grad()
+        with watch.evaluation():
+            watch.log(accuracy=0.75)
+    assert sum("expect" in one.get("declared", {}) for one in lines(path, "header")) == 1
+    assert poise.read_run(path).declared["expect"] == [one.as_record() for one in expect]
+    found = [one for one in poise.diagnose(path).findings if one.rule == "expectation-broken"]
+    assert [one.terms for one in found] == [("spread",)]
+
+
+@pytest.mark.parametrize("expect", ["kl<1", ["kl<1"], [None], {"kl": 1.0}])
+def test_what_is_no_expectation_is_refused(expect: object, tmp_path: Path) -> None:
+    """Also a text, which only a command line has to spell."""
+    with pytest.raises(WatchError, match=r"expect: expected a list of poise.Expect, got .*write"):
+        Watch(tmp_path, expect=expect)  # type: ignore[arg-type]  # on purpose

@@ -30,6 +30,7 @@ def test_loops_run_as_pasted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert runs.keys() == {"plain", "accumulation", "clipping", "objective", "gan"} | {
         "balance",
         "balance-backward",
+        "expected",
     }
     assert len(runs["plain"].train) == 210
     assert runs["accumulation"].train.steps[-1] - runs["accumulation"].train.steps[0] == 9

@@ -1,17 +1,22 @@
 """Examines one run with every rule and ranks what they saw."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from poise.doctor.accepted_file import beside, load, of_project
+from poise.doctor.acknowledgement import Acknowledgement, sort_out
 from poise.doctor.case import Case
 from poise.doctor.diagnosis import Diagnosis, NotChecked
+from poise.doctor.expectations import with_expectations
 from poise.doctor.finding import Fault, Finding
-from poise.doctor.needs import missing
+from poise.doctor.needs import missing, wanting
 from poise.doctor.rule import Rule
 from poise.doctor.rules import RULES
+from poise.doctor.rules.expected import EXPECTATIONS
 from poise.doctor.suggest import suggested_or_not
 from poise.read import read_run
+from poise.record import Expect
 from poise.run import Run
 
 CAUSE_FIRST: tuple[Fault, ...] = (
@@ -43,13 +48,18 @@ Structural faults first, then bookkeeping, scale, balance, symptoms, and the log
 
 LOCAL = frozenset((Fault.STARVATION, Fault.NO_EFFECT, Fault.STUCK, Fault.SATURATION, Fault.JUMP))
 """Faults that explain others in the same terms (and in a total) only."""
-LOCAL_RULES = frozenset(("parameters-untrained", "term-reaches-nothing"))
-"""Rules of which the same holds, but what they find explains findings about parameters too."""
+LOCAL_RULES = frozenset(("parameters-untrained", "term-reaches-nothing", "gradient-jump"))
+"""Rules of which the same holds, but what they find explains findings about parameters and about
+the norm of all gradients too."""
 
 
-def _rank(finding: Finding) -> tuple[int, int, bool, int]:
-    fault = CAUSE_FIRST.index(finding.fault)
-    return (finding.severity.rank, fault, bool(finding.caused_by), finding.steps[0])
+def _rank(finding: Finding) -> tuple[int, bool, int, bool, int]:
+    """What another finding explains stands behind what nothing does, and both within a severity.
+
+    Broken expectations stand last: any fault can be behind them.
+    """
+    fault, hoped = CAUSE_FIRST.index(finding.fault), finding.rule in EXPECTATIONS
+    return (finding.severity.rank, hoped, bool(finding.caused_by), fault, finding.steps[0])
 
 
 def _linked(findings: Sequence[Finding], run: Run) -> list[Finding]:
@@ -79,20 +89,29 @@ def diagnose(
     source: str | Path | Run,
     *,
     rules: Sequence[Rule] = RULES,
+    expect: Sequence[Expect | str] = (),
     progress: Callable[[float], None] | None = None,
+    accepted: Iterable[Acknowledgement] | None = None,
 ) -> Diagnosis:
     r"""Examines a run, or the log at a path, with every rule.
 
     Args:
         source: A run, or the path of any log or run directory that `poise.read_run` reads.
         rules: The rules to apply.
+        expect: Ranges that numbers of the run are expected in, beside those that it declares; a
+            text is read by `Expect.parse`.
         progress: Called with the share of the work that is done, from 0 to 1.
+        accepted: Findings that were read and accepted. By default those in the file beside the run
+            and in the project's (docs/accept.md); an empty sequence accepts none.
 
     Returns:
-        The findings, worst first; which rules could not run and why; which found nothing.
+        The findings, worst first; those that were accepted; which rules could not run and why;
+        which found nothing.
 
     Raises:
         ReadError: The path holds nothing that can be read as a log.
+        ExpectationError: An expectation is spelled wrongly, or names what the run does not have.
+        AcceptError: A file of accepted findings is damaged.
 
     Example:
         >>> import tempfile, pathlib
@@ -102,20 +121,25 @@ def diagnose(
         <Fault.NONFINITE: 'nonfinite'>
     """
     run = source if isinstance(source, Run) else read_run(source, progress=progress)
+    run = with_expectations(run, expect)
+    known = load((beside(run.path), of_project())) if accepted is None else accepted
     case = Case(run)
     findings: list[Finding] = []
     not_checked: list[NotChecked] = []
     passed: list[str] = []
     for rule in rules:
-        if lacks := missing(case, rule.needs):
+        lacks = missing(case, rule.needs)
+        found = [] if lacks else list(rule.check(case))
+        findings.extend(found)
+        if lacks := lacks or wanting(case, rule.needs):
             not_checked.append(NotChecked(rule=rule.name, needs=lacks))
-        elif found := list(rule.check(case)):
-            findings.extend(found)
-        else:
+        elif not found:
             passed.append(rule.name)
+    left, covered = sort_out(sorted(_linked(findings, run), key=_rank), known)
     return Diagnosis(
         run=run,
-        findings=tuple(sorted(_linked(findings, run), key=_rank)),
+        findings=tuple(left),
+        accepted=tuple(covered),
         not_checked=tuple(not_checked),
         passed=tuple(passed),
         suggestion=suggested_or_not(case),

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping
 
 from poise.doctor.case import Case
+from poise.doctor.expectations import unheld
 from poise.doctor.rule import Need
 from poise.run import Kind
 
@@ -55,6 +56,7 @@ HAS: Mapping[Need, Callable[[Case], bool]] = {
     Need.WEIGHTS: _logs(Kind.WEIGHT),
     Need.HISTORY: lambda case: len(case.train) >= HISTORY and case.train.split == "train",
     Need.RECORDS: lambda case: case.run.records > 0,
+    Need.EXPECTED: lambda case: bool(case.run.declared.get("expect")),
     Need.GRADIENT_SHARES: _logs(Kind.GRADIENT_SHARE),
     Need.COSINES: _logs(Kind.COSINE),
     Need.MOTION: _logs(Kind.MOTION),
@@ -75,3 +77,12 @@ def missing(case: Case, needs: Iterable[Need]) -> tuple[str, ...]:
     if not case.run.declared.get("watch"):
         return tuple(lacks)
     return tuple(one.replace(ATTACH, "the watch has measured none") for one in lacks)
+
+
+def wanting(case: Case, needs: Iterable[Need]) -> tuple[str, ...]:
+    """What the run lacks of needs that it meets in part only, in words.
+
+    An expectation that names nothing in the run, or speaks of a part that is not reached yet, was
+    not checked, whatever became of the others.
+    """
+    return unheld(case.run) if Need.EXPECTED in needs else ()

@@ -30,6 +30,7 @@ class Need(StrEnum):
     WEIGHTS = "logged term weights"
     HISTORY = "20 or more training records"
     RECORDS = "at least one record"
+    EXPECTED = "declared expectations: Watch(expect=[...]) or --expect"
     GRADIENT_SHARES = "gradient shares of the terms: attach poise.Watch"
     COSINES = "cosines between the terms' gradients: attach poise.Watch"
     MOTION = "motion of the parameters: attach poise.Watch"

@@ -11,6 +11,7 @@ from poise.errors import TermNameError, WatchError
 from poise.objective.breakdown import Breakdown
 from poise.objective.breakdown import Entry as Part
 from poise.objective.term import Term
+from poise.record import Expect
 from poise.schedule import Schedule
 from poise.watch.knots import knots
 from poise.watch.sink import Key
@@ -28,13 +29,14 @@ class Declared:
         shares: Gradient share by term.
         schedules: Weight by term, a number or a schedule.
         total_steps: Optimizer steps the training is meant to have.
+        expect: Ranges that numbers of the training are expected in.
 
     Attributes:
         roles: Role by term.
         shares: Gradient share by term; they sum to 1.
 
     Raises:
-        WatchError: Shares that are none.
+        WatchError: Shares that are none, or an expectation that is no `Expect`.
         TermError: A weight that is no finite number or schedule.
 
     Example:
@@ -50,10 +52,12 @@ class Declared:
         shares: Mapping[str, float] | None = None,
         schedules: Mapping[str, float | Schedule] | None = None,
         total_steps: int | None = None,
+        expect: Sequence[Expect] = (),
     ) -> None:
         self.roles = dict(roles or {})
         self.shares = None if shares is None else normalised(shares)
         self._own = [Term(name, weight=one) for name, one in (schedules or {}).items()]
+        self._expect = expected(expect)
         self._objective: tuple[Term, ...] = ()
         self._until = total_steps
         self._told = -1
@@ -105,7 +109,8 @@ class Declared:
         meant |= {one.name: partial(_shifted, one, 0) for one in self._own}
         found = {name: knots(one, self._told) for name, one in meant.items()}
         told = {name: one for name, one in found.items() if one is not None}
-        return ({"schedules": told} if told else {}) | (self._of_objective() if first else {})
+        facts = ({"schedules": told} if told else {}) | (self._of_objective() if first else {})
+        return facts | ({"expect": list(self._expect)} if first and self._expect else {})
 
     def _of_objective(self) -> dict[str, object]:
         if not self._objective:
@@ -146,6 +151,26 @@ def normalised(shares: Mapping[str, float]) -> dict[str, float]:
             "argument out if none is meant"
         )
     return {name: float(one) / whole for name, one in shares.items()}
+
+
+def expected(expect: Sequence[Expect]) -> tuple[dict[str, object], ...]:
+    """Expectations as they stand in a record.
+
+    Raises:
+        WatchError: One of them is no `Expect`.
+
+    Example:
+        >>> expected([Expect("layerwise", below=1.0, after=0.2)])
+        ({'name': 'layerwise', 'below': 1.0, 'after': 0.2},)
+    """
+    several = cast(Sequence[object], expect if isinstance(expect, (list, tuple)) else [expect])
+    for one in several:
+        if not isinstance(one, Expect):
+            raise WatchError(
+                f"Watch: expect: expected a list of poise.Expect, got {one!r:.80}; write "
+                "expect=[poise.Expect('kd', below=5.0, after=0.2)]"
+            )
+    return tuple(one.as_record() for one in cast(Sequence[Expect], several))
 
 
 def names_of(terms: object) -> Collection[str]:

@@ -14,7 +14,7 @@ from torch.optim import Optimizer
 
 from poise.balance.balancer import Balancer
 from poise.errors import PoiseError, PoiseWarning, WatchError
-from poise.record.recorder import Recorder
+from poise.record import Expect, Recorder
 from poise.schedule import Schedule
 from poise.watch.arguments import check, expect_logged, several
 from poise.watch.around import Around
@@ -59,6 +59,7 @@ class Watch:
             that are breakdowns: an `Objective` declares weights, roles and reductions with them.
         averages: Averages of the model's weights by name: modules such as `AveragedModel`, or
             tensors by parameter name. Declares how fast they follow.
+        expect: Ranges that terms, totals or logged numbers are expected in, as `poise.Expect`.
 
     Attributes:
         failures: How often recording or measuring failed.
@@ -98,6 +99,7 @@ class Watch:
         shares: Mapping[str, float] | None = None,
         schedules: Mapping[str, float | Schedule] | None = None,
         averages: Mapping[str, Average] | None = None,
+        expect: Sequence[Expect] = (),
     ) -> None:
         check(path, model, every, budget, roles, terms)
         optimizers = several(optimizer)
@@ -106,7 +108,7 @@ class Watch:
         self._closed = False
         self._terms = tuple(terms or ())
         self._declared = Declared(
-            roles=roles, shares=shares, schedules=schedules, total_steps=total_steps
+            roles=roles, shares=shares, schedules=schedules, total_steps=total_steps, expect=expect
         )
         if self._terms:
             self._declared.check(self._terms)
@@ -115,12 +117,9 @@ class Watch:
         place = last_place(path)
         recorder = None
         if self._ranks.writes:
+            shares = self._declared.shares
             recorder = Recorder(
-                path,
-                terms=self._terms,
-                shares=self._declared.shares,
-                roles=roles,
-                total_steps=total_steps,
+                path, terms=self._terms, shares=shares, roles=roles, total_steps=total_steps
             )
         self._writer = Writer(recorder, self._ranks)
         self._model = model
@@ -218,7 +217,8 @@ class Watch:
             yield self
             with self._lock:
                 self._guard(self._evaluating.flush)
-                self._guard(self._writer.evaluation, self._steps.done, split, means)
+                micro = self._micro if self._steps.optimizers else None
+                self._guard(self._writer.evaluation, (self._steps.done, micro), split, means)
         finally:
             self._evaluating = None
 

@@ -3,6 +3,7 @@
 from difflib import get_close_matches
 
 from poise.doctor.rule import Rule
+from poise.doctor.rules.capped import ExponentialAtCap
 from poise.doctor.rules.clipping import ClippingAlways, ScaleUndone
 from poise.doctor.rules.collapse import StatisticCollapse, UncertaintyCollapse
 from poise.doctor.rules.conflict import RisesWhileOthersFall
@@ -10,6 +11,11 @@ from poise.doctor.rules.counts_apart import CountsApart
 from poise.doctor.rules.data import CountZero, DivergenceNegative, TermSparse
 from poise.doctor.rules.dominance import ValueDominance
 from poise.doctor.rules.eval_mismatch import EvalFactor, EvalObjective
+from poise.doctor.rules.expected import (
+    ExpectationBroken,
+    ExpectationBrokenDownward,
+    ExpectationBrokenUpward,
+)
 from poise.doctor.rules.explosion import GradientGrowth, LateDegradation, Spike
 from poise.doctor.rules.frozen import EvalIdentical, LossIdentical, ShareConstant
 from poise.doctor.rules.generalisation import EvalRises, EvalStandsStill
@@ -69,6 +75,7 @@ from poise.doctor.rules.unaccounted import UnaccountedTerms, UnaccountedTotal
 from poise.doctor.rules.unbounded import DrivenDown, FallsUndiminished, RunawayValues
 from poise.doctor.rules.watching import MeasuringFailed, TotalUnused, TotalWithoutGraph
 from poise.doctor.rules.weight_normaliser import NormaliserStarvesGradient
+from poise.doctor.rules.weight_zero import WeightZero
 from poise.doctor.rules.zero_rate import LearningRateRounded, LearningRateZero
 from poise.errors import RuleNameError
 
@@ -100,6 +107,7 @@ RULES: tuple[Rule, ...] = (
     Spike(),
     OutOfScale(),
     GradientGrowth(),
+    ExpectationBrokenUpward(),
     TotalUnused(),
     UnaccountedTotal(),
     UnaccountedTerms(),
@@ -126,12 +134,14 @@ RULES: tuple[Rule, ...] = (
     TotalZero(),
     TermConstant(),
     WeightConstant(),
+    WeightZero(),
     RewardZero(),
     DrivenDown(),
     FallsUndiminished(),
     RunawayValues(),
     StatisticCollapse(),
     UncertaintyCollapse(),
+    ExpectationBrokenDownward(),
     NormaliserStarvesGradient(),
     GradientDominance(),
     GradientStarvation(),
@@ -148,7 +158,9 @@ RULES: tuple[Rule, ...] = (
     Plateau(),
     LongPlateau(),
     NothingFalls(),
+    ExpectationBroken(),
     AtClamp(),
+    ExponentialAtCap(),
     EvalRises(),
     EvalStandsStill(),
     Crash(),

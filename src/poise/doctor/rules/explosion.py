@@ -47,7 +47,8 @@ class LateDegradation:
     Statistic: median of the last tenth over the lowest running median (a twentieth of the records),
     between restarts. Thresholds: a factor of 3 for a quantity that had at least halved and
     has a tenth of its starting level back; 10 for one
-    that only grew, was not negligible at its start, and ends near its maximum. 3 is far above what
+    that only grew, was not negligible at its start (a hundredth of its end, or, for a term, a
+    twentieth of the total then), and ends near its maximum. 3 is far above what
     noise does to running medians (healthy runs stay below 1.5) and above warm restarts of the
     learning rate. It is a warning for totals and task terms, an error if the final level is 100
     times the best and above the start.
@@ -66,7 +67,8 @@ class LateDegradation:
         stretch = case.stretches[0]
         if len(stretch) < 20:
             return
-        risen = [one for one in stretch.of_kind(Kind.TERM, Kind.TOTAL) if _undone(one)]
+        losses = stretch.of_kind(Kind.TERM, Kind.TOTAL)
+        risen = [one for one in losses if _undone(one, mattered=_mattered(case, stretch, one))]
         counted = [one for one in risen if _counts(case, one)]
         sure = [one for one in counted if _sure(case, stretch, one)]
         if sure:
@@ -75,7 +77,16 @@ class LateDegradation:
             yield _degraded(stretch, counted, note=True)
 
 
-def _undone(one: Trace) -> bool:
+def _mattered(case: Case, stretch: Stretch, one: Trace) -> bool:
+    """True for a total, and for a term that was a part of its total from the start."""
+    total = stretch.traces.get(case.total.name) if case.total is not None else None
+    if total is None or one.kind == Kind.TOTAL:
+        return one.kind == Kind.TOTAL
+    weight = abs(known_weight(case, one.name) or 1.0)
+    return one.opening * weight > MATTERS * abs(total.opening)
+
+
+def _undone(one: Trace, *, mattered: bool = False) -> bool:
     if not one.positive or len(one) < 20 or one.best < 0:
         return False
     tail = one.smoothed[-max(1, len(one) // 10) :]
@@ -86,7 +97,8 @@ def _undone(one: Trace) -> bool:
         return False
     if had_fallen:
         return bool(tail.min() > WORSE * one.best) and one.end > BACK * one.start
-    grown = one.end > RUNAWAY * one.start > 0 and one.opening > NEGLIGIBLE * one.end
+    was_on = mattered or one.opening > NEGLIGIBLE * one.end
+    grown = one.end > RUNAWAY * one.start > 0 and was_on
     return grown and one.end > 0.5 * float(one.smoothed.max())
 
 
@@ -116,14 +128,15 @@ def _sure(case: Case, stretch: Stretch, one: Trace) -> bool:
         return True
     weight = abs(known_weight(case, one.name) or 1.0)
     only_grew = one.best >= 0.5 * one.start
-    mattered = one.opening * weight > MATTERS * abs(total.opening)
-    return one.end * weight > MATTERS * abs(total.end) and (mattered or not only_grew)
+    matters = one.end * weight > MATTERS * abs(total.end)
+    return matters and (_mattered(case, stretch, one) or not only_grew)
 
 
 def _all_hinted(case: Case, stretch: Stretch) -> bool:
     """True if no task term rises with the total: its growth is what adversaries and returns do."""
     tasks = [one for one in stretch.terms if role_of(case, one.name) == "task" and not one.zero]
-    return bool(stretch.terms) and not any(_undone(one) for one in tasks)
+    risen = (_undone(one, mattered=_mattered(case, stretch, one)) for one in tasks)
+    return bool(stretch.terms) and not any(risen)
 
 
 def _onset(one: Trace) -> int:
@@ -164,7 +177,7 @@ def _degraded(stretch: Stretch, risen: list[Trace], *, note: bool = False) -> Fi
             "a tenth of the learning rate from that checkpoint on",
             f"'{lead.name}' must stay near {number(lead.best)}",
         ),
-        caused_by=("nonfinite-gradient", "total-jump", "term-jump", "lr-reset"),
+        caused_by=("nonfinite-gradient", "gradient-jump", "total-jump", "term-jump", "lr-reset"),
     )
 
 
@@ -345,5 +358,5 @@ def _growth(one: Trace, *, serious: bool) -> Finding:
         "losses still fall, a term starts late, or one batch is fitted on purpose.",
         action="Log the gradient norm of each term (poise.Watch) to see which one grows.",
         verify=rerun("half the learning rate", f"'{one.name}' must stay near {number(one.best)}"),
-        caused_by=("late-degradation", "total-jump"),
+        caused_by=("late-degradation", "total-jump", "gradient-jump"),
     )

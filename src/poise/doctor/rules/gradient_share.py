@@ -234,7 +234,7 @@ class GradientDominance:
             action=f"Lower the weight of '{top}' {multiple(place.median(top) / 0.5)} times or more "
             "and compare what the other terms reach.",
             verify=rerun("that weight", "the other terms must end lower"),
-            caused_by=(*NORMALISERS, "counts-apart", "term-gradient-zero"),
+            caused_by=(*NORMALISERS, "counts-apart", "term-gradient-zero", "gradient-jump"),
         )
 
     def _stage(self, case: Case, part: Place, top: str) -> Finding:

@@ -364,5 +364,5 @@ def _finding(case: Case, jumps: list[_Jump]) -> Finding:
         action=f"If {named(top.terms)} is meant to change there, ramp its weight over a few "
         "thousand steps; if not, find the condition that switches it.",
         verify=rerun("the ramp", f"'{top.trace.name}' must not jump at step {top.at}"),
-        caused_by=("term-switches-on-and-off", "lr-reset"),
+        caused_by=("gradient-jump", "term-switches-on-and-off", "lr-reset"),
     )

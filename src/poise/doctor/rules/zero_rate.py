@@ -8,6 +8,7 @@ import numpy as np
 from poise.doctor.case import Case
 from poise.doctor.finding import Evidence, Fault, Finding, Severity
 from poise.doctor.probes import moved as moved_modules
+from poise.doctor.probes import optimizers
 from poise.doctor.proofs import RATES
 from poise.doctor.rates import acting_rates
 from poise.doctor.rule import Need
@@ -55,9 +56,10 @@ class LearningRateZero:
     Statistic: stretches of records in which every logged learning rate is 0. Thresholds: the whole
     run; or more than a twentieth of it, at least 3 records, anywhere but at its end (the end
     belongs to `lr-floor-early`). A zero that printing may have made from a small number (see
-    `lr-rounded`), or under which the losses keep falling, is a note; a warning where it lasts for
-    the whole run and nothing else in the log moves by more than its noise. In a watched run only
-    the rates of the optimizer count, not what the training logs itself, and the motion measured
+    `lr-rounded`), or under which the losses keep falling although steps are made, is a note; a
+    warning where it lasts for the whole run and nothing else in the log moves by more than its
+    noise. In a watched run only the rates of the optimizer count, not what the training logs
+    itself, and the motion measured
     meanwhile is told.
 
     Healthy look-alikes: the first step of a warm-up from 0 (one record), the last steps of a
@@ -107,7 +109,11 @@ class LearningRateZero:
         rounded = any(
             zero_may_be_rounded(table, one) and not _abrupt(table, one, steps) for one in rates
         )
-        trains = whole and any(falls(one.values) for one in table.of_kind(Kind.TOTAL, Kind.TERM))
+        trains = (
+            whole
+            and not _unstepped(case, table)
+            and any(falls(one.values) for one in table.of_kind(Kind.TOTAL, Kind.TERM))
+        )
         doubt = (
             "the log prints so few decimals that a small number would show as 0"
             if rounded
@@ -147,6 +153,12 @@ class LearningRateZero:
             verify=RATES,
             caused_by=("optimizer-never-steps",),
         )
+
+
+def _unstepped(case: Case, table: Table) -> bool:
+    """True if the watched optimizer made no step: then no learning rate made the losses fall."""
+    steps = table.steps
+    return bool(optimizers(case)) and "micro" in table.series and not np.ptp(steps)
 
 
 def _motion(case: Case, steps: tuple[int, int]) -> Iterator[Evidence]:
