@@ -27,6 +27,10 @@ class RuleNameError(PoiseError, KeyError):
         return str(self.args[0])
 
 
+class AcceptError(PoiseError, ValueError):
+    """A finding cannot be accepted as asked, or a file of accepted ones cannot be used."""
+
+
 class ReportError(PoiseError):
     """A report cannot be written."""
 
@@ -69,6 +73,10 @@ class GraphError(PoiseError):
 
 class BalanceError(PoiseError, ValueError):
     """A balancer is made of options that do not fit, or is asked for what its rule cannot do."""
+
+
+class LossError(PoiseError, ValueError):
+    """A loss term is given tensors or options that do not fit together."""
 
 
 class WatchError(PoiseError):

@@ -53,6 +53,7 @@ def trained(kind, run):
     optimizer = torch.optim.AdamW(net.parameters(), lr=0.05)
     watch = run and Watch(run, model=net, optimizer=optimizer, every=4, averages=averages)
     if watch:  # measure whenever possible, however slow this machine is
+        watch.budget.fraction = 1e6
         for account in watch.budget.accounts.values():
             account.part = 1e6
     generator = torch.Generator().manual_seed(rank)
@@ -312,6 +313,7 @@ def test_accumulation_is_seen_at_every_phase(tmp_path: Path) -> None:
     """Measured micro-batches are not always the same one of a step."""
     net, optimizer = made()
     with Watch(tmp_path, model=net, optimizer=optimizer, every=8) as watch:
+        watch.budget.fraction = 1e6
         for account in watch.budget.accounts.values():
             account.part = 1e6
         train(watch, net, optimizer, 120, accumulate=4)

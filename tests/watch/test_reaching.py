@@ -70,3 +70,43 @@ def test_the_latest_reach_of_each_total_counts() -> None:
     found = reaching.take("g", only)
     assert found["frozen"] == ["G.weight", "G.bias"]
     assert found["unreached"] == []
+
+
+@pytest.mark.parametrize("detached", [False, True])
+def test_a_term_that_waits_for_its_start_is_mapped_when_it_starts(
+    tmp_path: Path, detached: bool
+) -> None:
+    """At weight 0 it is measured without a graph and not accused; detached at its start it is."""
+    from poise.objective import Objective, Term
+    from poise.schedule import Linear
+
+    model = nn.Linear(2, 2)
+    optimizer = torch.optim.SGD(model.parameters(), 1e-3)
+
+    def late(out: torch.Tensor) -> torch.Tensor:
+        found = (out.detach() if detached else out).abs().mean()
+        return found + 0 * out.sum() if detached and not out.requires_grad else found
+
+    objective = Objective(
+        Term("fit", lambda out: out.square().mean()),
+        Term("late", late, weight=Linear(0.0, 1.0, start=20, stop=22), measure=True),
+    )
+    found: dict[int, set[str]] = {}
+    for stop in (10, 30):
+        run = tmp_path / str(stop)
+        with Watch(run, model=model, optimizer=optimizer, total_steps=30) as watch:
+            for step in range(stop):
+                out = model(torch.ones(1, 2))
+                if detached and step >= 20:
+                    terms = {"fit": out.square().mean(), "late": late(out)}
+                    total = watch.total(terms, objective.weights(step))
+                else:
+                    total = watch.total(objective(out, step=step))
+                total.backward()
+                optimizer.step()
+                optimizer.zero_grad()
+        diagnosis = poise.diagnose(run)
+        found[stop] = {one.rule for one in diagnosis.findings}
+    assert "term-reaches-nothing" not in found[10]
+    assert ("term-reaches-nothing" in found[30]) is detached
+    assert watch.failures == 0

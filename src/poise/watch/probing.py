@@ -90,7 +90,16 @@ class Probing:
             self._hearing.begin(nodes)
 
     def _measure(self, found: Given) -> None:
-        terms = {name: one for name, one in found.values.items() if isinstance(one, Tensor)}
+        """Measures what is due on the terms of the total.
+
+        A term of weight 0 without a graph is watched and not trained: it has nothing to reach, and
+        is mapped when it starts.
+        """
+        terms = {
+            name: one
+            for name, one in found.values.items()
+            if isinstance(one, Tensor) and (one.requires_grad or float(found.weights[name]))
+        }
         weights = {name: float(found.weights[name]) for name in terms}
         graph = self._mapped(terms, found)
         due = [one for one in GRADIENTS if self._budget.due(one)]
