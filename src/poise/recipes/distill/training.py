@@ -87,7 +87,7 @@ class Size:
 
 
 FULL: Final = Size(micros=240, taught=80, held_out=4)
-QUICK: Final = Size(micros=176, taught=40, held_out=2)
+QUICK: Final = Size(micros=160, taught=40, held_out=2)
 
 
 def train(job: Job) -> None:
