@@ -5,8 +5,9 @@ python -m benchmarks.incident_distill [--seeds 5] [--variants V ...] [--write]
 
 from pathlib import Path
 
-import poise
 from benchmarks.incidents import Column, Page, Paths, diagnosis, main, metric, named
+
+import poise
 from poise.losses.distill import ALIGN, end_gap
 from poise.recipes import find
 from poise.recipes.distill.data import corpus

@@ -105,7 +105,3 @@ class ExpectationError(PoiseError, ValueError):
 
 class RecipeError(PoiseError, ValueError):
     """A recipe, a variant or its data are asked for that cannot be run."""
-
-
-class LossError(PoiseError, ValueError):
-    """A loss is given tensors or options that do not fit together."""
