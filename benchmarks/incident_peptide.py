@@ -7,22 +7,18 @@ Runs are kept in --keep and not repeated, so that an interrupted call goes on wh
 """
 
 import argparse
-import io
 import statistics
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from rich.console import Console
 from rich.progress import track
 
 import poise
 from poise.recipes import find
 from poise.report.ending import ending
-from poise.report.terminal import print_diagnosis
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "incidents" / "peptide.md"

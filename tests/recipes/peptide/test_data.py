@@ -22,7 +22,7 @@ CLEAN = Difficulty(longest=6)
 
 
 def test_a_clean_spectrum_has_all_ions_and_nothing_else() -> None:
-    """b and y ions by the losses' own sum, and the precursor's mass."""
+    """B and y ions by the losses' own sum, and the precursor's mass."""
     masses = vocabulary_masses()
     for seed in range(20):
         one = made_spectrum(random.Random(seed), 4, CLEAN)

@@ -6,8 +6,15 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from poise.recipes.peptide.data import VOCABULARY, Batch, Difficulty, batch_of, made_spectrum
-from poise.recipes.peptide.data import spectrum_of, vocabulary_masses
+from poise.recipes.peptide.data import (
+    VOCABULARY,
+    Batch,
+    Difficulty,
+    batch_of,
+    made_spectrum,
+    spectrum_of,
+    vocabulary_masses,
+)
 from poise.recipes.peptide.metrics import metrics_of
 from poise.recipes.peptide.terms import Output
 

@@ -17,7 +17,7 @@ from poise.recipes.recipe import Job
 from poise.watch import Watch
 
 FULL = Curriculum(first=120, later=20)
-QUICK = Curriculum(first=60, later=6)
+QUICK = Curriculum(first=60, later=4)
 RATE = 2e-3
 LEAST = 0.01
 """Where the cosine of the learning rate ends, of its beginning."""
