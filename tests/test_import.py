@@ -48,6 +48,7 @@ def test_the_probe_can_fail(tmp_path: Path) -> None:
 def test_public_names() -> None:
     """The public face changes only on purpose: by editing this list."""
     assert sorted(poise.__all__) == [
+        "Acknowledgement",
         "Breakdown",
         "Card",
         "Comparison",
@@ -70,6 +71,7 @@ def test_public_names() -> None:
         "Term",
         "Watch",
         "__version__",
+        "accept",
         "compare",
         "diagnose",
         "fork",

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from poise.card.same import same as same
     from poise.comparing.compare import compare as compare
     from poise.comparing.comparison import Comparison as Comparison
+    from poise.doctor.accept import accept as accept
+    from poise.doctor.acknowledgement import Acknowledgement as Acknowledgement
     from poise.doctor.card import Card as Card
     from poise.doctor.diagnose import diagnose as diagnose
     from poise.doctor.diagnosis import Diagnosis as Diagnosis
@@ -45,6 +47,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
+    "Acknowledgement": "poise.doctor.acknowledgement",
     "Card": "poise.doctor.card",
     "Comparison": "poise.comparing.comparison",
     "Diagnosis": "poise.doctor.diagnosis",
@@ -60,6 +63,7 @@ _HOMES = {
     "Run": "poise.run",
     "Severity": "poise.doctor.finding",
     "Suggestion": "poise.doctor.suggest",
+    "accept": "poise.doctor.accept",
     "compare": "poise.comparing.compare",
     "diagnose": "poise.doctor.diagnose",
     "read_run": "poise.read",

@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from poise import __version__
+from poise.commands.accept import accept
 from poise.commands.demo import demo
 from poise.commands.output import FailOn, fail, print_json, progress, write_page
 from poise.commands.recipe import recipes
+from poise.commands.watch import watch
 from poise.errors import PoiseError
 
 if TYPE_CHECKING:
@@ -261,6 +263,10 @@ def suggest(
         from poise.report.terminal import render_suggestion
 
         render_suggestion(found, Console())
+
+
+app.command()(accept)
+app.command()(watch)
 
 
 @app.command()

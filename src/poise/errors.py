@@ -27,6 +27,10 @@ class RuleNameError(PoiseError, KeyError):
         return str(self.args[0])
 
 
+class AcceptError(PoiseError, ValueError):
+    """A finding cannot be accepted as asked, or a file of accepted ones cannot be used."""
+
+
 class ReportError(PoiseError):
     """A report cannot be written."""
 
@@ -101,7 +105,3 @@ class ExpectationError(PoiseError, ValueError):
 
 class RecipeError(PoiseError, ValueError):
     """A recipe, a variant or its data are asked for that cannot be run."""
-
-
-class LossError(PoiseError, ValueError):
-    """A loss function of `poise.losses` is given tensors or options that do not fit together."""

@@ -1,10 +1,12 @@
 """What commands have in common."""
 
+import time
 from pathlib import Path
 
 import pytest
 import typer
 
+from poise.commands import output
 from poise.commands.output import FailOn, fail, progress, write_page
 from poise.doctor.finding import Severity
 from poise.errors import ReportError
@@ -49,3 +51,18 @@ def test_progress_of_quick_work_draws_nothing(capsys: pytest.CaptureFixture[str]
     with pytest.raises(ValueError, match="inside"), progress("reading"):
         raise ValueError("inside")
     assert capsys.readouterr() == ("", "")
+
+
+def test_slow_work_shows_a_bar(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Work that takes longer is named on standard error, never on standard output."""
+    monkeypatch.setattr(output, "PATIENCE_S", 0.0)
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    with progress("reading [x]") as told:
+        deadline = time.monotonic() + 30
+        while "reading [x]" not in (shown := capsys.readouterr()).err:
+            assert time.monotonic() < deadline
+            told(0.5)
+            time.sleep(0.01)
+        assert shown.out == ""

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from poise.errors import InspectError
 from poise.probe.typed import passed_back
+from poise.reduce import Reduced
 
 _seed = cast(Callable[[int], object], torch.manual_seed)
 SEED = 0
@@ -57,6 +58,7 @@ def call(
     *,
     factor: float = 1.0,
     seed: int = SEED,
+    live: Sequence[int] = (0,),
 ) -> Outcome:
     """Calls the loss on copies and passes `factor` back; whatever it raises is kept as text.
 
@@ -66,8 +68,10 @@ def call(
         wrt: Positions of the arguments whose gradient is wanted.
         factor: Gradient that arrives at the loss.
         seed: Of torch's random generator before the call.
+        live: Positions that require a gradient even where none is wanted, as in a training: a
+            loss may itself differentiate by them (gradient penalty, residual of an equation).
     """
-    given = [_leaf(one, at in wrt) for at, one in enumerate(arguments)]
+    given = [_leaf(one, at in wrt or at in live) for at, one in enumerate(arguments)]
     _seed(seed)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
@@ -87,11 +91,13 @@ def call(
 
 
 def scalar(found: object) -> Tensor:
-    """The loss as a scalar tensor.
+    """The loss as a scalar tensor; of a `Reduced`, its value.
 
     Raises:
         InspectError: It is no tensor with one real, floating element.
     """
+    if isinstance(found, Reduced):
+        found = found.value
     if not isinstance(found, Tensor):
         message = (
             f"the loss function returned a {type(found).__name__}, expected a scalar tensor; "

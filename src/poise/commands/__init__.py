@@ -1,1 +1,1 @@
-"""Commands of the command line that are more than one call: recipes and the demo."""
+"""Commands of the command line that stand for themselves; `poise.cli` has the others."""

@@ -1,9 +1,11 @@
 """Examines one run with every rule and ranks what they saw."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from poise.doctor.accepted_file import beside, load, of_project
+from poise.doctor.acknowledgement import Acknowledgement, sort_out
 from poise.doctor.case import Case
 from poise.doctor.diagnosis import Diagnosis, NotChecked
 from poise.doctor.expectations import with_expectations
@@ -89,6 +91,7 @@ def diagnose(
     rules: Sequence[Rule] = RULES,
     expect: Sequence[Expect | str] = (),
     progress: Callable[[float], None] | None = None,
+    accepted: Iterable[Acknowledgement] | None = None,
 ) -> Diagnosis:
     r"""Examines a run, or the log at a path, with every rule.
 
@@ -98,13 +101,17 @@ def diagnose(
         expect: Ranges that numbers of the run are expected in, beside those that it declares; a
             text is read by `Expect.parse`.
         progress: Called with the share of the work that is done, from 0 to 1.
+        accepted: Findings that were read and accepted. By default those in the file beside the run
+            and in the project's (docs/accept.md); an empty sequence accepts none.
 
     Returns:
-        The findings, worst first; which rules could not run and why; which found nothing.
+        The findings, worst first; those that were accepted; which rules could not run and why;
+        which found nothing.
 
     Raises:
         ReadError: The path holds nothing that can be read as a log.
         ExpectationError: An expectation is spelled wrongly, or names what the run does not have.
+        AcceptError: A file of accepted findings is damaged.
 
     Example:
         >>> import tempfile, pathlib
@@ -115,6 +122,7 @@ def diagnose(
     """
     run = source if isinstance(source, Run) else read_run(source, progress=progress)
     run = with_expectations(run, expect)
+    known = load((beside(run.path), of_project())) if accepted is None else accepted
     case = Case(run)
     findings: list[Finding] = []
     not_checked: list[NotChecked] = []
@@ -127,9 +135,11 @@ def diagnose(
             not_checked.append(NotChecked(rule=rule.name, needs=lacks))
         elif not found:
             passed.append(rule.name)
+    left, covered = sort_out(sorted(_linked(findings, run), key=_rank), known)
     return Diagnosis(
         run=run,
-        findings=tuple(sorted(_linked(findings, run), key=_rank)),
+        findings=tuple(left),
+        accepted=tuple(covered),
         not_checked=tuple(not_checked),
         passed=tuple(passed),
         suggestion=suggested_or_not(case),

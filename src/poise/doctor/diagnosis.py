@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from poise.doctor.acknowledgement import Accepted
 from poise.doctor.finding import Finding, Severity
 from poise.doctor.suggest import Suggestion
 from poise.run import Run
@@ -32,6 +33,7 @@ class Diagnosis:
         findings: Worst first; within one severity, causes before their symptoms.
         not_checked: Rules that could not run, and why.
         passed: Names of the rules that ran and found nothing.
+        accepted: Findings that were read and accepted, with the reason; not among `findings`.
         suggestion: Static weights for the shares that were meant, as `poise.suggest` finds them;
             None for a run whose gradients were not measured.
     """
@@ -40,11 +42,17 @@ class Diagnosis:
     findings: tuple[Finding, ...]
     not_checked: tuple[NotChecked, ...]
     passed: tuple[str, ...]
+    accepted: tuple[Accepted, ...] = ()
     suggestion: Suggestion | None = None
 
     @property
+    def found(self) -> tuple[Finding, ...]:
+        """All findings, those that are accepted last."""
+        return (*self.findings, *(one.finding for one in self.accepted))
+
+    @property
     def worst(self) -> Severity | None:
-        """Severity of the worst finding."""
+        """Severity of the worst finding that is not accepted."""
         return self.findings[0].severity if self.findings else None
 
     def __repr__(self) -> str:
@@ -58,7 +66,8 @@ class Diagnosis:
             lines.append(f"  {one.severity.value} {one.fault.value} ({terms}) [{one.rule}],")
         if (more := len(self.findings) - REPR_FINDINGS) > 0:
             lines.append(f"  and {more} more,")
-        return "\n".join((*lines, "])"))
+        accepted = f", accepted={len(self.accepted)}" * bool(self.accepted)
+        return "\n".join((*lines, f"]{accepted})"))
 
     def __str__(self) -> str:
         """Plain text, one finding a paragraph; `poise diagnose` prints the full report."""
@@ -68,4 +77,9 @@ class Diagnosis:
             f"{one.severity.upper()} {one.fault} [{one.rule}]: {one.summary}\n  do: {one.action}"
             for one in self.findings
         )
-        return "\n".join((head, *body))
+        accepted = (
+            f"accepted {one.finding.severity} {one.finding.fault} [{one.finding.rule}]: "
+            f"{one.finding.summary}\n  why: {one.acknowledgement.why}"
+            for one in self.accepted
+        )
+        return "\n".join((head, *body, *accepted))

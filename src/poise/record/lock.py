@@ -1,6 +1,8 @@
 """One writer per run directory, without leftovers after a kill."""
 
 import os
+import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NoReturn
 
@@ -12,6 +14,9 @@ except ImportError:  # Windows
     fcntl = None
 
 NAME = ".run.lock"
+
+TRIES, PAUSE_S = 3, 0.02
+"""`held` takes the lock for an instant; whoever opens a run then tries again."""
 
 _held: dict[tuple[int, int], int] = {}
 """Process that holds a lock file, by its device and inode."""
@@ -38,7 +43,7 @@ class Lock:
         if _held.get(self._key) == os.getpid():
             _refuse(directory)
         self._fd = os.open(path, os.O_RDWR)
-        if not _locked(self._fd):
+        if not any(_tried(self._fd)):
             os.close(self._fd)
             _refuse(directory)
         _held[self._key] = os.getpid()
@@ -48,6 +53,41 @@ class Lock:
         if _held.get(self._key) == os.getpid():
             del _held[self._key]
             os.close(self._fd)
+
+
+def held(directory: Path) -> bool | None:
+    """Whether a recorder has a run directory open; None where that cannot be known."""
+    path = directory / NAME
+    try:
+        if _held.get(_identity(path)) == os.getpid():
+            return True
+        fd = os.open(path, os.O_RDONLY)
+    except OSError:
+        return None  # no lock file, as in a copy, or none that may be read
+    try:
+        return _shared(fd)
+    finally:
+        os.close(fd)
+
+
+def _shared(fd: int) -> bool | None:
+    if fcntl is None:
+        return None
+    try:
+        fcntl.lockf(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except (BlockingIOError, PermissionError):
+        return True
+    except OSError:
+        return None  # a file system without locks
+    return False
+
+
+def _tried(fd: int) -> Iterator[bool]:
+    """Whether the lock could be taken, each time it is tried."""
+    yield _locked(fd)
+    for _ in range(TRIES - 1):
+        time.sleep(PAUSE_S)
+        yield _locked(fd)
 
 
 def _identity(path: Path) -> tuple[int, int]:

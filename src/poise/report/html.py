@@ -4,6 +4,7 @@ from poise.doctor.diagnosis import Diagnosis
 from poise.doctor.finding import Finding, Severity
 from poise.doctor.suggest import Suggestion
 from poise.report import measured_rows, plain, suggested_rows
+from poise.report.accepted import accepted_because
 from poise.report.charts import chart_data
 from poise.report.measured import measured
 from poise.report.order import grouped
@@ -50,6 +51,11 @@ def render_html(diagnosis: Diagnosis) -> str:
         ],
         worst=diagnosis.worst.value if diagnosis.worst else "",
         groups=groups,
+        accepted=[
+            _finding(one.finding, f"accepted-{index}", diagnosis.run)
+            | {"why": accepted_because(one.acknowledgement)}
+            for index, one in enumerate(diagnosis.accepted, start=1)
+        ],
         passed=diagnosis.passed,
         lacking=lacking(diagnosis.not_checked),
         unchecked=len(diagnosis.not_checked),

@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import TypeAlias, cast
 
+from poise.doctor.acknowledgement import Accepted
 from poise.doctor.diagnosis import Diagnosis
 from poise.doctor.finding import Evidence, Finding
 from poise.doctor.suggest import Suggestion
@@ -24,6 +25,7 @@ def diagnosis_to_json(diagnosis: Diagnosis) -> Json:
         "measured": _measured(diagnosis.run),
         "suggestion": None if offer is None else suggestion_to_json(offer),
         "findings": [finding_to_json(one) for one in diagnosis.findings],
+        "accepted": [_accepted(one) for one in diagnosis.accepted],
         "not_checked": [
             {"rule": one.rule, "needs": list(one.needs)} for one in diagnosis.not_checked
         ],
@@ -168,6 +170,23 @@ def finding_to_json(one: Finding) -> Json:
         "action": one.action,
         "verify": one.verify,
         "caused_by": list(one.caused_by),
+    }
+
+
+def _accepted(one: Accepted) -> Json:
+    told = one.acknowledgement
+    return finding_to_json(one.finding) | {
+        "acknowledgement": {
+            "why": told.why,
+            "when": told.when.isoformat(),
+            "file": None if told.file is None else str(told.file),
+            "terms": list(told.terms),
+            "severity": told.severity.value,
+            "series": told.series or None,
+            "value": plain.strict(told.value),
+            "threshold": plain.strict(told.threshold),
+            "limit": plain.strict(told.limit),
+        }
     }
 
 

@@ -6,9 +6,11 @@ from itertools import groupby
 from rich.console import Console
 from rich.style import Style
 
+from poise.doctor.acknowledgement import Accepted
 from poise.doctor.diagnosis import Diagnosis, NotChecked
 from poise.doctor.finding import Finding, Severity
 from poise.report import plain
+from poise.report.accepted import accepted_because
 from poise.report.heading import header
 from poise.report.order import Group, grouped
 from poise.report.page import BOLD, DIM, Page
@@ -48,6 +50,10 @@ def render(diagnosis: Diagnosis, console: Console) -> None:
     for group in grouped(diagnosis.findings):
         page.blank()
         _group(group, diagnosis.run, page)
+    if diagnosis.accepted:
+        page.blank()
+    for one in diagnosis.accepted:
+        _accepted(one, diagnosis.run, page)
     print_measured(diagnosis.run, page, full=False)
     if diagnosis.suggestion is not None:
         page.blank()
@@ -56,10 +62,27 @@ def render(diagnosis: Diagnosis, console: Console) -> None:
     _checked(diagnosis, page)
 
 
+def _accepted(one: Accepted, run: Run, page: Page) -> None:
+    finding = one.finding
+    page.line(
+        ("accepted: ", BOLD),
+        f"{finding.severity.value} {finding.fault.value} {subject(finding, run, most=2)}".rstrip(),
+        f": {plain.prose(finding.summary, finding)} ",
+        (f"[{finding.rule}]", DIM),
+        hang=10,
+    )
+    page.line(("why: ", BOLD), accepted_because(one.acknowledgement), indent=10, hang=5)
+
+
 def _verdict(diagnosis: Diagnosis, page: Page) -> None:
     ran, idle = len(diagnosis.passed), len(diagnosis.not_checked)
     if not diagnosis.findings:
-        if ran > idle:
+        if diagnosis.accepted:
+            page.line(
+                ("nothing new: ", GOOD),
+                f"{plain.count(len(diagnosis.accepted), 'finding')}, accepted.",
+            )
+        elif ran > idle:
             page.line(("healthy: ", GOOD), f"No fault found by {plain.count(ran, 'rule')}.")
         elif ran:
             said = f"{plain.count(ran, 'rule')} ran, {idle} lack their data."
@@ -125,7 +148,7 @@ def finding_body(one: Finding, page: Page) -> None:
 
 
 def _checked(diagnosis: Diagnosis, page: Page) -> None:
-    if diagnosis.passed and diagnosis.findings:
+    if diagnosis.passed and diagnosis.found:
         page.line(f"passed: {plain.count(len(diagnosis.passed), 'other rule')} found nothing")
     if diagnosis.not_checked:
         wanting = Counter(need for one in diagnosis.not_checked for need in one.needs)

@@ -48,6 +48,22 @@ def test_a_slow_rise_counts_too() -> None:
     assert one.severity is not Severity.NOTE
 
 
+def test_a_term_that_only_grew_out_of_all_range() -> None:
+    """A third of the total at first and 30,000 times as large at the end, without any fall."""
+    feeds_itself = 0.5 * np.exp(np.linspace(0, np.log(3e4), N))
+    terms = {"wave_loss": feeds_itself, "aux_loss": decay(RNG, 1, 0.3)}
+    (one,) = found_by(LateDegradation(), make_run(terms))
+    assert (one.severity, one.terms[0]) == (Severity.ERROR, "wave_loss")
+
+
+def test_a_penalty_that_was_nothing_at_first_is_silent() -> None:
+    """The same growth, from a thousandth of the total: a term that was as good as off."""
+    late = 1e-3 * np.exp(np.linspace(0, np.log(3e4), N))
+    assert not found_by(
+        LateDegradation(), make_run({"l1_loss": late, "ce_loss": decay(RNG, 90, 80)})
+    )
+
+
 def test_penalties_and_adversaries_are_notes() -> None:
     """The same rise under another name."""
     for name in ("kl", "g_adv_loss"):

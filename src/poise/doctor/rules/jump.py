@@ -261,6 +261,17 @@ def _burst(one: Trace, step: Step, window: int) -> bool:
     return float(one.high[step.at : step.at + window].max()) > BURST * level
 
 
+def planned_rise(case: Case) -> int | None:
+    """Last step at which the total at least doubles by a logged weight, factor or stage."""
+    stretch = case.stretches[0]
+    total = None if case.total is None else stretch.traces.get(case.total.name)
+    if total is None:
+        return None
+    jumps = [_explain(case, stretch, total, step) for step in _steps(total)]
+    rises = [one.at for one in jumps if one.why and one.rises and one.ratio >= DOUBLED]
+    return max(rises, default=None)
+
+
 def _shrinks(jump: _Jump) -> bool:
     return jump.step.after > 0 and jump.step.before >= TERM * jump.step.after
 

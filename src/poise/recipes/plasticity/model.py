@@ -110,8 +110,10 @@ class Converted(nn.Module):
 
     @torch.no_grad()
     def as_reported(self, seen: Seen) -> Seen:
-        """The same with attention as the reported trainer computes its target: RoPE switched off
-        by cos = 1 and sin = 0, and no mask, so that every token sees all later ones.
+        """The same with attention as the reported trainer computes its target.
+
+        RoPE is switched off by cos = 1 and sin = 0, and there is no mask, so that every token sees
+        all later ones.
         """
         layer, tokens = self._layer, seen.hidden.shape[1]
         one = torch.ones(1, tokens, HIDDEN // HEADS)

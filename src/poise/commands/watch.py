@@ -1,0 +1,20 @@
+"""The command `poise watch`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def watch(
+    path: Annotated[
+        Path, typer.Argument(metavar="RUN", help="The run directory; it need not exist yet.")
+    ],
+    once: Annotated[bool, typer.Option("--once", help="Print one picture and end.")] = False,
+) -> None:
+    """Show a run while it is recorded: progress, terms, shares, findings."""
+    from rich.console import Console
+
+    from poise.view.viewing import view
+
+    view(path, Console(), once=once)

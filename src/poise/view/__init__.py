@@ -1,0 +1,1 @@
+"""A run as it grows, on a terminal: `poise watch`."""
