@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from benchmarks.incidents import Column, Page, Paths, main, metric, spread, table, train_all
 
 import poise
-from benchmarks.incidents import Column, Page, Paths, main, metric, spread, table, train_all
 from poise.recipes import find
 from poise.report.ending import Ending, ending
 from poise.run import Floats, Run
