@@ -120,7 +120,7 @@ def kills(count: int) -> Result:
     with tempfile.TemporaryDirectory() as parent:
         run = Path(parent) / "run"
         for _ in track(range(count), "kill -9", console=Console(stderr=True), transient=True):
-            told = killed(run, draw.uniform(0.0, 0.4))
+            told = killed(run, draw.uniform(0.0, 1.5))
             if not (run / "run.jsonl").exists():
                 good += 1  # killed before there was anything to keep
                 continue
