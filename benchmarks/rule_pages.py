@@ -27,14 +27,13 @@ def _value(value: float) -> str:
     return f"{value:.4g}"
 
 
-def _table(sweeps: "Mapping[Number, Sequence[Count]]") -> list[str]:
+def _table(sweeps: "Mapping[Number, Sequence[Count]]", asis: "Count") -> list[str]:
     rows = ["| number | value | faulty: named | healthy: accused |", "|---|---|---|---|"]
+    rows.append(f"| as it is | | {_pair(asis.named)} | {_pair(asis.accused)} |")
     for number, counts in sweeps.items():
-        for factor, one in zip(("/4", "/2", "", "x2", "x4"), counts, strict=True):
-            name = f"{number.name} {factor}".strip() if factor else f"**{number.name}**"
-            rows.append(
-                f"| {name} | {_value(one.value)} | {_pair(one.named)} | {_pair(one.accused)} |"
-            )
+        for factor, one in zip(("/2", "x2"), counts, strict=True):
+            told = f"{_value(one.value)} | {_pair(one.named)} | {_pair(one.accused)} |"
+            rows.append(f"| `{number.name}` {factor} | {told}")
     return rows
 
 
@@ -55,7 +54,7 @@ def page(
 
     Args:
         rule: The rule.
-        sweeps: By number of the rule, what it finds with the number at every factor.
+        sweeps: By number of the rule, what it finds with the number halved and doubled.
         asis: What it finds as it is.
         faults: Declared faults of every record that it could be run on.
     """
@@ -77,7 +76,7 @@ def page(
         "those with a note only. A fault may be named by another rule of its class.",
     ]
     if sweeps:
-        lines += ["", *_table(sweeps)]
+        lines += ["", *_table(sweeps, asis)]
     return "\n".join(lines) + "\n"
 
 

@@ -44,8 +44,8 @@ APART = 3.0
 """Factor between a declared and a measured share from which it is not honoured."""
 MEANT = 0.05
 """Share that a starved task is to be given for a start."""
-VANISHING = 1e-3
-"""Share at which even a weight ten times as large leaves a term next to nothing."""
+VANISHING = 1e-4
+"""Share at which even a weight ten times as large leaves less than a tenth of 1%."""
 LONG = 100
 """Steps from which a term that does not move was given its chance."""
 
@@ -114,8 +114,9 @@ class GradientStarvation:
     Statistic: share of the term in the sum of the norms of the weighted gradients, median of each
     window of 10 probes. Threshold: below 0.01 in at least half of the windows while its weight is
     steady (within 10%, not the beginning of a ramp). A warning if two probes agree and, in 20
-    records or more, the term has lost less than 5% of its start while another task lost 30%; or if
-    its share is below 0.001, so that even a weight ten times as large would leave it starved, and
+    records or more, the term has lost less than 5% of its start, or ends at 1.5 times its first
+    values, while another task lost 30%; or if
+    its share is below 0.0001, so that a weight ten times as large would change nothing either, and
     it lags as in `value-starvation`: not halved, and less than a third of the other tasks' median
     fall in the logarithm. Else a note.
 
