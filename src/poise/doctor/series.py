@@ -49,24 +49,46 @@ def weight_history(table: Table, term: str) -> Series | None:
     return next((one for one in weights if one.of == term and len(one)), None)
 
 
-def weights_at(table: Table, weights: Mapping[str, float], steps: Ints) -> Floats:
+def micro_at(table: Table, rows: Ints) -> Floats | None:
+    """Micro-batches done at some rows, NaN where the log does not tell; None if it never does."""
+    micro = table.series.get("micro")
+    if micro is None:
+        return None
+    dense = np.full(len(table), np.nan)
+    dense[micro.rows] = micro.values
+    return dense[rows]
+
+
+def weights_at(
+    table: Table,
+    weights: Mapping[str, float],
+    steps: Ints,
+    *,
+    micro: Floats | None = None,
+) -> Floats:
     """Weight of every term at some steps: the latest logged one, else the given one.
 
     Args:
         table: Training table, whose logged weights count.
         weights: Weight of each term that has no logged weights.
         steps: Shape (n,).
+        micro: Micro-batches done by then, shape (n,); if the table counts them too they go before
+            the steps, of which many micro-batches may share one.
 
     Returns:
         Shape (n, len(weights)).
     """
     out = np.tile(np.array(list(weights.values()), np.float64), (len(steps), 1))
+    done = None if micro is None else micro_at(table, np.arange(len(table)))
+    # The record of micro-batch k has k done before it; an evaluation after it has k + 1.
+    places, side = (table.steps, "right") if done is None else (done, "left")
+    asked = steps if micro is None or done is None else micro
     for column, name in enumerate(weights):
         history = weight_history(table, name)
         if history is not None:
-            order = np.argsort(table.steps_of(history), kind="stable")
-            known = table.steps_of(history)[order]
-            at = np.clip(np.searchsorted(known, steps, side="right") - 1, 0, None)
+            order = np.argsort(places[history.rows], kind="stable")
+            known = places[history.rows][order]
+            at = np.clip(np.searchsorted(known, asked, side=side) - 1, 0, None)
             out[:, column] = history.values[order][at]
     return out
 

@@ -139,6 +139,7 @@ class Recorder:
         counts: Numbers | None = None,
         lr: float | Sequence[float] | None = None,
         grad_norm: float | None = None,
+        micro: int | None = None,
         log: Numbers | None = None,
     ) -> None:
         """Records one evaluation, taken after `step` optimizer steps; otherwise as `step`.
@@ -152,6 +153,7 @@ class Recorder:
             counts: As in `step`.
             lr: As in `step`.
             grad_norm: As in `step`.
+            micro: Micro-batches done: tells evaluations apart between which no step was made.
             log: As in `step`.
 
         Raises:
@@ -164,7 +166,7 @@ class Recorder:
             )
         record: Record = {"kind": "eval", "split": split}
         given = _given(total, terms, weights, counts, lr, grad_norm, log)
-        self._measure(record, step, given)
+        self._measure(record, step, given | {"micro": micro})
 
     def event(self, name: str, text: str = "", *, step: int | None = None) -> None:
         """Records something in words; bytes that are no text appear in it as escapes.

@@ -217,7 +217,8 @@ class Watch:
             yield self
             with self._lock:
                 self._guard(self._evaluating.flush)
-                self._guard(self._writer.evaluation, self._steps.done, split, means)
+                micro = self._micro if self._steps.optimizers else None
+                self._guard(self._writer.evaluation, (self._steps.done, micro), split, means)
         finally:
             self._evaluating = None
 

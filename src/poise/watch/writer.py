@@ -62,14 +62,18 @@ class Writer:
         if failures:
             raise failures[0]
 
-    def evaluation(self, step: int, split: str, means: Means) -> None:
-        """Writes an evaluation. A collective: with several ranks every rank must come."""
+    def evaluation(self, at: tuple[int, int | None], split: str, means: Means) -> None:
+        """Writes an evaluation, after so many steps and micro-batches.
+
+        A collective: with several ranks every rank must come.
+        """
         numbers = Means().merge(self._ranks.gather(means)).result()
         if numbers and self._recorder is not None:
             groups = grouped(numbers)
             self._recorder.eval(
-                step,
+                at[0],
                 split=split,
+                micro=at[1],
                 total=_only(groups, "total"),
                 terms=groups.get("terms"),
                 weights=groups.get("weights"),

@@ -1,9 +1,12 @@
 """Evaluation totals that measure something else than the training total."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from poise.doctor.finding import Severity
 from poise.doctor.rules.eval_mismatch import EvalFactor, EvalObjective, train_at
+from poise.run import Kind, Run, Series
 from tests.doctor.build import make_run
 from tests.doctor.build_probes import watched
 from tests.doctor.healthy import HEALTHY, N, decay
@@ -44,6 +47,53 @@ def test_weights_that_change_in_both() -> None:
         make_run(given, weight_history={"kl": ramp}, evals=evals, eval_steps=at),
     )
     assert one.steps == (0, at[-2])
+
+
+def micro_run(weight: np.ndarray, own: np.ndarray | None) -> Run:
+    """300 micro-batches without a step, evaluated five times; `own` is the evaluation's weight."""
+    micro = np.arange(300)
+    ends = np.arange(60, 301, 60)
+    evals = {"ce": np.full(5, 2.0), "kl": np.full(5, 3.0)}
+    evals["loss"] = 2.0 + 3.0 * (weight[ends - 1] if own is None else own)
+    run = watched(
+        parts(300),
+        micro=micro,
+        steps=0 * micro,
+        weight_history={"kl": weight},
+        evals=evals,
+        eval_steps=0 * ends,
+    )
+    (table,) = run.evals
+    rows = np.arange(5)
+    micros = Series(name="micro", kind=Kind.POSITION, rows=rows, values=ends.astype(float))
+    series = {**table.series, "micro": micros}
+    if own is not None:
+        series["weight/kl"] = Series(
+            name="weight/kl", kind=Kind.WEIGHT, rows=rows, values=own, of="kl"
+        )
+    tables = [replace(one, series=series) if one is table else one for one in run.tables]
+    return replace(run, tables=tuple(tables))
+
+
+def test_weights_that_evaluation_records_itself() -> None:
+    """Full weights in evaluation under a ramp in training: sure, although the total is constant."""
+    (one,) = found_by(EvalObjective(), micro_run(np.linspace(0, 1, 300), np.ones(5)))
+    assert one.severity is Severity.WARNING
+    assert "1*ce + 1*kl" in one.summary
+    assert "0.1973*kl" in one.summary
+
+
+def test_weights_by_micro_batch_are_followed() -> None:
+    """All micro-batches share step 0; evaluation with the weights of its moment is silent."""
+    ramp = np.linspace(0, 1, 300)
+    assert not found_by(EvalObjective(), micro_run(ramp, None))
+    ends = np.arange(60, 301, 60)
+    assert not found_by(EvalObjective(), micro_run(ramp, ramp[ends - 1]))
+
+
+def test_a_run_without_steps_has_no_sums_over_steps() -> None:
+    """All micro-batches belong to a step that is not over: nothing to add up, and no warning."""
+    assert not found_by(EvalFactor(), micro_run(np.linspace(0, 1, 300), np.ones(5)))
 
 
 def test_objective_that_changes_during_the_run() -> None:

@@ -72,6 +72,23 @@ def test_moving_and_unreached_parameters_are_silent() -> None:
     assert not found_by(ParametersStill(), moving(spare))
 
 
+def test_parameters_of_a_term_that_rests_are_silent() -> None:
+    """A curriculum keeps a term at weight 0 in the measured steps; at weight 1 it is a finding."""
+    values = fall(2, 1, np.random.default_rng(0))
+    for late, expected in ((0.0, 0), (1.0, 1)):
+        weight = np.linspace(0.0, 1.0, 200) * late
+        weight[150:] = 1.0
+        run = watched(
+            {"ce": values, "aux": values},
+            motion={"trunk": [0.01, 0.02], "aux_head": [0.0, 0.0]},
+            probe_steps=[20, 60],
+            weight_history={"aux": weight},
+        )
+        found = found_by(ParametersStill(), run)
+        assert len(found) == expected
+        assert all(one.terms == ("aux_head",) for one in found)
+
+
 def test_a_slow_average_is_found() -> None:
     """0.9999 over 1,000 steps is still 90% initial weights; 0.99 is not."""
     values = fall(2, 1, np.random.default_rng(0))

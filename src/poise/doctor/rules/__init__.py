@@ -3,6 +3,7 @@
 from difflib import get_close_matches
 
 from poise.doctor.rule import Rule
+from poise.doctor.rules.capped import ExponentialAtCap
 from poise.doctor.rules.clipping import ClippingAlways, ScaleUndone
 from poise.doctor.rules.collapse import StatisticCollapse, UncertaintyCollapse
 from poise.doctor.rules.conflict import RisesWhileOthersFall
@@ -28,6 +29,7 @@ from poise.doctor.rules.gradient_share import (
 )
 from poise.doctor.rules.gradients_kept import GradientsKept
 from poise.doctor.rules.jump import TermJump, TermSwitches, TotalJump
+from poise.doctor.rules.logged_rate import LearningRateNotAsLogged
 from poise.doctor.rules.motion import AverageCannotMove, OptimizerNeverSteps, ParametersStill
 from poise.doctor.rules.no_effect import (
     RewardZero,
@@ -73,6 +75,7 @@ from poise.doctor.rules.unaccounted import UnaccountedTerms, UnaccountedTotal
 from poise.doctor.rules.unbounded import DrivenDown, FallsUndiminished, RunawayValues
 from poise.doctor.rules.watching import MeasuringFailed, TotalUnused, TotalWithoutGraph
 from poise.doctor.rules.weight_normaliser import NormaliserStarvesGradient
+from poise.doctor.rules.weight_zero import WeightZero
 from poise.doctor.rules.zero_rate import LearningRateRounded, LearningRateZero
 from poise.errors import RuleNameError
 
@@ -116,6 +119,7 @@ RULES: tuple[Rule, ...] = (
     LearningRateFloorEarly(),
     LearningRateReset(),
     LearningRateSawtooth(),
+    LearningRateNotAsLogged(),
     LearningRateRounded(),
     SchedulerCrash(),
     GradientsKept(),
@@ -130,6 +134,7 @@ RULES: tuple[Rule, ...] = (
     TotalZero(),
     TermConstant(),
     WeightConstant(),
+    WeightZero(),
     RewardZero(),
     DrivenDown(),
     FallsUndiminished(),
@@ -155,6 +160,7 @@ RULES: tuple[Rule, ...] = (
     NothingFalls(),
     ExpectationBroken(),
     AtClamp(),
+    ExponentialAtCap(),
     EvalRises(),
     EvalStandsStill(),
     Crash(),

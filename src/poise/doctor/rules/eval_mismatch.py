@@ -13,10 +13,12 @@ from poise.doctor.series import (
     by_step,
     longest,
     mad,
+    micro_at,
     multiple,
     named,
     number,
     steps_between,
+    weight_history,
     weights_at,
 )
 from poise.run import Composition, Floats, Ints, Series, Table
@@ -32,6 +34,7 @@ class Sums:
         total: Evaluation total, shape (n,).
         terms: Evaluation terms, shape (n, len(names)).
         weights: Training weights of these terms at these steps, shape (n, len(names)).
+        own: Weights that evaluation itself logs, same shape; None if it logs none.
         absent: Terms with a training weight that the evaluation table lacks.
     """
 
@@ -40,6 +43,7 @@ class Sums:
     total: Floats
     terms: Floats
     weights: Floats
+    own: Floats | None
     absent: list[str]
 
     @property
@@ -56,7 +60,11 @@ def sums_of(train: Table, table: Table, composition: Composition) -> Sums | None
     if total is None or not names:
         return None
     rows, values = table.aligned([total, *names])
-    weights = weights_at(train, {name: counted[name] for name in names}, table.steps[rows])
+    given = {name: counted[name] for name in names}
+    micro = micro_at(table, rows)
+    weights = weights_at(train, given, table.steps[rows], micro=micro)
+    logged = any(weight_history(table, name) is not None for name in names)
+    own = weights_at(table, given, table.steps[rows]) if logged else None
     good = np.isfinite(values).all(axis=1) & np.isfinite(weights).all(axis=1)
     if not good.any() or not values[good, 0].any():
         return None
@@ -66,6 +74,7 @@ def sums_of(train: Table, table: Table, composition: Composition) -> Sums | None
         total=values[good, 0],
         terms=values[good, 1:],
         weights=weights[good],
+        own=None if own is None else own[good],
         absent=[name for name in counted if name not in table.series],
     )
 
@@ -133,8 +142,9 @@ class EvalObjective:
     ) -> Finding:
         same = missed <= max(0.01, 10 * composition.tolerance)
         weights = None if same else _own_weights(sums, max(1e-4, composition.tolerance))
+        at = int(np.argmax(np.abs(sums.total - sums.weighted)))
         steps = steps_between(sums.steps)
-        pairs = zip(sums.names, sums.weights[-1].tolist(), strict=True)
+        pairs = zip(sums.names, sums.weights[at].tolist(), strict=True)
         trained = ", ".join(f"{number(weight)}*{name}" for name, weight in pairs)
         if weights is not None:
             pairs = zip(sums.names, weights.tolist(), strict=True)
@@ -196,14 +206,19 @@ def _off(sums: Sums, floor: float) -> Sums | None:
         total=sums.total[part],
         terms=sums.terms[part],
         weights=sums.weights[part],
+        own=None if sums.own is None else sums.own[part],
     )
 
 
 def _own_weights(sums: Sums, tolerance: float) -> Floats | None:
     """Weights that reproduce the evaluation total; None if none do or they are not determined.
 
+    Those that evaluation logs itself need no fit.
     One more evaluation than unknowns is the least that can refute a fit; twice as many are asked.
     """
+    if sums.own is not None:
+        made = np.einsum("ij,ij->i", sums.terms, sums.own)
+        return sums.own[-1] if _left(sums.total, made) <= tolerance else None
     count = len(sums.names)
     if len(sums.total) < max(3, 2 * count):
         return None
@@ -247,7 +262,8 @@ class EvalFactor:
                 continue
             steps = table.steps_of(other)
             beside = train_at(home[0].steps_of(home[1]), home[1].values, steps)
-            whole = train_at(*by_step(home[0], home[1].rows, home[1].values), steps)
+            summed = by_step(home[0], home[1].rows, home[1].values)
+            whole = train_at(*summed, steps) if len(summed[0]) else beside
             if not _alike(other.values, whole):
                 yield from self._judge(table, total.name, steps, other.values, beside)
 

@@ -15,6 +15,7 @@ from poise.doctor.series import (
     digits,
     finite,
     longest,
+    micro_at,
     multiple,
     named,
     number,
@@ -46,7 +47,8 @@ class EvalIdentical:
     it is so in all evaluations with 6 digits, else a warning.
 
     Healthy look-alikes: values printed with few digits, a learning rate that has ended at 0
-    (a note), the same checkpoint evaluated again at the same step (not counted).
+    (a note), the same checkpoint evaluated again with
+    nothing done in between (not counted).
     """
 
     name: ClassVar[str] = "eval-identical"
@@ -66,7 +68,7 @@ class EvalIdentical:
         steps = table.steps[rows]
         if len(rows) < 3:
             return
-        fresh = np.concatenate(([True], np.diff(steps) != 0))
+        fresh = _apart(table, rows)
         steps, values = steps[fresh], values[fresh]
         first, last = longest((values[1:] == values[:-1]).all(axis=1))
         count = last - first + 1
@@ -116,8 +118,17 @@ class EvalIdentical:
             action="Evaluate the very module that the optimizer updates.",
             verify="print(sum(p.double().sum() for p in evaluated.parameters()))  # at two "
             "evaluations",
-            caused_by=("lr-zero", "loss-identical"),
+            caused_by=("optimizer-never-steps", "lr-zero", "parameters-still", "loss-identical"),
         )
+
+
+def _apart(table: Table, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """True where steps or micro-batches were made since the row before, shape (n,)."""
+    apart = np.diff(table.steps[rows]) != 0
+    micro = micro_at(table, rows)
+    if micro is not None:
+        apart |= np.diff(micro) > 0
+    return np.concatenate(([True], apart))
 
 
 def _trains(train: Table, steps: tuple[int, int]) -> bool:

@@ -1,14 +1,15 @@
 """Parameters that should train do not move: no optimizer step, or a step that changes nothing."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import ClassVar, final
 
 import numpy as np
 
 from poise.doctor.case import Case
 from poise.doctor.finding import Evidence, Fault, Finding, Severity
-from poise.doctor.probes import moved, optimizers, reach
+from poise.doctor.probes import moved, optimizers, reach, weight_at
 from poise.doctor.proofs import MOTION
+from poise.doctor.rates import acting_rates
 from poise.doctor.rule import Need
 from poise.doctor.series import named, number, span
 from poise.run import Ints, Kind, Series, Table
@@ -61,7 +62,7 @@ class OptimizerNeverSteps:
     def _finding(self, case: Case, waiting: int, usual: int, done: int) -> Finding:
         table = case.train
         skipped, thrown = _count(table, "skipped"), _count(table, "discarded")
-        rates = [one for one in table.of_kind(Kind.LEARNING_RATE) if len(one)]
+        rates = acting_rates(case, table)
         zero = bool(rates) and all(float(one.values[-1]) == 0.0 for one in rates)
         facts = [
             Evidence(
@@ -145,7 +146,8 @@ class ParametersStill:
     Statistic: relative motion of each module in the steps that were measured. Threshold: exactly 0
     in all of them, at least 2. All modules: an error. Some modules that a term reaches: a warning,
     in half precision most likely an update below the resolution of the weights. Modules that no
-    term reaches are not reported here: see `parameters-unreached`.
+    term reaches are not reported here (see `parameters-unreached`), nor those whose terms had
+    weight 0 in all of these steps.
 
     Healthy look-alikes: the first step of a warm-up from 0; parameters with `requires_grad=False`
     and those of no optimizer, which are not measured; a parameter group whose learning rate is 0
@@ -159,11 +161,11 @@ class ParametersStill:
     def check(self, case: Case) -> Iterator[Finding]:
         """At most one finding."""
         seen = {name: one for name, one in moved(case).items() if len(one[1]) >= 2}
-        reached = {name for names in reach(case).values() for name in names}
+        known = reach(case)
         still = [
             name
-            for name, (_, values) in seen.items()
-            if not np.any(values) and (not reached or _holds(name, reached))
+            for name, (steps, values) in seen.items()
+            if not np.any(values) and (not known or _holds(name, _acting(case, known, steps)))
         ]
         if still:
             yield self._finding(case, still, everything=len(still) == len(seen))
@@ -171,7 +173,7 @@ class ParametersStill:
     def _finding(self, case: Case, still: list[str], *, everything: bool) -> Finding:
         steps, values = moved(case)[still[0]]
         where = int(steps.min()), int(steps.max())
-        rates = [one for one in case.train.of_kind(Kind.LEARNING_RATE) if len(one)]
+        rates = acting_rates(case, case.train)
         zero = [one for one in rates if not np.any(one.values)]
         asked = bool(zero) and not everything
         facts = [
@@ -210,6 +212,12 @@ class ParametersStill:
             verify=MOTION,
             caused_by=("lr-zero", "optimizer-never-steps", "term-reaches-nothing"),
         )
+
+
+def _acting(case: Case, known: Mapping[str, tuple[str, ...]], steps: Ints) -> set[str]:
+    """Parameters that a term reached at one of these steps with a weight other than 0."""
+    acting = (term for term in known if np.any(weight_at(case, term, steps)))
+    return {name for term in acting for name in known[term]}
 
 
 def _holds(module: str, names: Iterable[str]) -> bool:

@@ -314,6 +314,7 @@ def _plateau(case: Case, stretch: Stretch, still: list[Trace]) -> Finding:
         "its targets and its graph.",
         verify=alone(top.name, "falls: it was starved; stays: no signal reaches it"),
         caused_by=(
+            "optimizer-never-steps",
             "normaliser-starves-gradient",
             "value-normaliser",
             "share-too-small",
