@@ -24,6 +24,8 @@ MONITORED = (
 )
 STAGE_1, JUMP, STEPS = 60, 180, 360
 """Optimizer steps: the end of stage 1, the beginning of stage 3, all."""
+OTHERS = 3
+"""Seeds of the further variants."""
 
 
 def logged(run: Run, name: str) -> NDArray[np.float64]:
@@ -88,11 +90,11 @@ def second(paths: Paths) -> str:
 
 
 def others(paths: Paths) -> str:
-    """The further variants, one seed each; trains what is missing."""
+    """The further variants, three seeds each; trains what is missing."""
     recipe = find("plasticity")
     names = [one.name for one in recipe.variants if one.name not in SHOWN]
-    found = train_all(recipe, names, 1, paths["reported"][0].parent, quick=False)
-    first = {name: paths[name][:1] for name in SHOWN}
+    found = train_all(recipe, names, OTHERS, paths["reported"][0].parent, quick=False)
+    first = {name: paths[name][:OTHERS] for name in SHOWN}
     return table(recipe, {**first, **found}, COLUMNS)
 
 
