@@ -45,8 +45,8 @@ EXPECT = (
 """What the note asks to monitor, whatever is trained: the scalar does not collapse, and the factors
 neither explode nor vanish; about ten times what v_a begins with."""
 EXPECT_ENCODED = Expect("v_a_attention_similarity", above=0.3, after=0.1, until=0.16)
-"""What it expects of stage 1, the first sixth, where v_a is trained to be the attention; 0.3 is what
-the project's own diagnostics count as encoding."""
+"""What it expects of stage 1, the first sixth, where v_a is trained to be the attention; 0.3 is
+what the project's own diagnostics count as encoding."""
 HELD = 64
 """Windows of an evaluation."""
 
