@@ -4,12 +4,11 @@ Runs the trainings of `zoo/`, each watched and from its printed log alone, and p
 precision and time to detection by fault class, what is named instead, and every miss and false
 alarm by name. Half of the zoo was never looked at when thresholds were chosen ("held out").
 
-    python -m benchmarks.zoo [--only NAME ...] [--fast] [--save FILE | --load FILE]
+    python -m benchmarks.zoo [--only NAME ...] [--fast] [--keep FOLDER]
 """
 
 import argparse
 import multiprocessing
-import pickle
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -31,16 +30,16 @@ WORKERS = 2
 Results = Mapping[str, Mapping[str, Seen]]
 
 
-def _one(name: str) -> tuple[str, dict[str, Seen]]:
-    return name, observe(next(case for case in CASES if case.name == name))
+def _one(name: str, keep: Path | None) -> tuple[str, dict[str, Seen]]:
+    return name, observe(next(case for case in CASES if case.name == name), keep)
 
 
-def run(cases: Sequence[Case]) -> dict[str, dict[str, Seen]]:
+def run(cases: Sequence[Case], keep: Path | None) -> dict[str, dict[str, Seen]]:
     """Observes the cases in two processes."""
     results: dict[str, dict[str, Seen]] = {}
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(WORKERS, mp_context=context) as pool:
-        jobs = [pool.submit(_one, case.name) for case in cases]
+        jobs = [pool.submit(_one, case.name, keep) for case in cases]
         for job in track(as_completed(jobs), "training the zoo", total=len(jobs)):
             name, seen = job.result()
             results[name] = seen
@@ -165,18 +164,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--only", nargs="+", default=[], metavar="NAME", help="parts of names")
     parser.add_argument("--fast", action="store_true", help="every fifth training only")
-    parser.add_argument("--save", type=Path, help="keep what was observed in a file")
-    parser.add_argument("--load", type=Path, help="print the tables of such a file")
+    parser.add_argument("--keep", type=Path, help="leave the records there, and use those there")
     options = parser.parse_args()
     cases = chosen(options.only, options.fast)
-    if options.load is not None:
-        results = pickle.loads(options.load.read_bytes())
-        cases = [one for one in cases if one.name in results]
-    else:
-        results = run(cases)
-    if options.save is not None:
-        options.save.write_bytes(pickle.dumps(results))
-    report(cases, results)
+    report(cases, run(cases, options.keep))
 
 
 if __name__ == "__main__":

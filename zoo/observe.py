@@ -108,20 +108,36 @@ def train(case: Case, folder: Path, *, watched: bool = True, logged: bool = True
     return desk
 
 
-def observe(case: Case) -> dict[str, Seen]:
+def records(case: Case, folder: Path) -> tuple[Path, Path, list[Mark]]:
+    """The run directory, the log and the marks of its lines; trains only if they are not there."""
+    kept = folder / "marks.json"
+    if not kept.exists():
+        desk = train(case, folder)
+        assert desk.log is not None  # it was asked for
+        told = {"log": desk.log.name, "marks": desk.marks}
+        kept.write_text(json.dumps(told))
+    told = json.loads(kept.read_text())
+    return folder / "run", folder / told["log"], [(done, size) for done, size in told["marks"]]
+
+
+def observe(case: Case, keep: Path | None = None) -> dict[str, Seen]:
     """What is found in the watched run and in the printed log of one training.
 
     The log is printed by the program whether it is watched or not, and tests hold that it is the
     same to the last byte.
+
+    Args:
+        case: The training.
+        keep: Where its records are left, by name, and taken from if they are there.
     """
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        desk = train(case, folder)
-        run = desk.run / "run.jsonl"
-        marks = _marks(run)
-        cut = _cut(run, marks, folder / "part" / "run.jsonl")
-        watched = _look(case, desk.run, marks, lambda at: cut(at).parent)
-        assert desk.log is not None
-        to = folder / "parts" / desk.log.name
-        logged = _look(case, desk.log, desk.marks, _cut(desk.log, desk.marks, to))
-    return {"watched": watched, "log": logged}
+        folder = Path(name) if keep is None else keep / case.name
+        folder.mkdir(parents=True, exist_ok=True)
+        run, log, printed = records(case, folder)
+        stepped = _marks(run / "run.jsonl")
+        cut = _cut(run / "run.jsonl", stepped, Path(name) / "part" / "run.jsonl")
+        to = Path(name) / "parts" / log.name
+        return {
+            "watched": _look(case, run, stepped, lambda at: cut(at).parent),
+            "log": _look(case, log, printed, _cut(log, printed, to)),
+        }

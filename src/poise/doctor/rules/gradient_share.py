@@ -16,6 +16,7 @@ from poise.doctor.probes import (
     STILL,
     Place,
     at,
+    balanced,
     fallen,
     held_back,
     in_windows,
@@ -115,7 +116,8 @@ class GradientStarvation:
     Statistic: share of the term in the sum of the norms of the weighted gradients, median of each
     window of 10 probes. Threshold: below 0.01 in at least half of the windows while its weight is
     steady (within 10%, not the beginning of a ramp). A warning if two probes agree and, in 20
-    records or more, the term has lost less than 5% of its start while another task lost 30%; or if
+    records or more, the term has lost less than 5% of its start, or ends at 1.5 times its first
+    values, while another task lost 30%; or if
     its share is below 0.0001, so that a weight ten times as large would change nothing either, and
     it lags as in `value-starvation`: not halved, and less than a third of the other tasks' median
     fall in the logarithm. Else a note.
@@ -336,6 +338,8 @@ class ShareNotHonoured:
     Statistic: median of each window against the declared share. Threshold: apart by a factor of 3
     in at least half of the windows, 3 probes or more, declared 1% or more.
 
+    Where a balancer weighs the terms at a fork, that is the place; else all shared parameters.
+
     Healthy look-alikes: a balancer in its first steps (three probes outlast them), shares declared
     for one place and measured at another: the finding names the place.
     """
@@ -346,7 +350,7 @@ class ShareNotHonoured:
 
     def check(self, case: Case) -> Iterator[Finding]:
         """At most one finding: the term that is farthest off."""
-        place, wanted = shares(case), declared_shares(case)
+        place, wanted = balanced(case) or shares(case), declared_shares(case)
         if place is None or len(place) < 3:
             return
         off = {

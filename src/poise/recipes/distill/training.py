@@ -29,7 +29,7 @@ SIZE: Final = 4
 """Pieces of text in a micro-batch."""
 RATE: Final = 3e-3
 CLIP: Final = 1.0
-EVALUATIONS: Final = 5
+EVALUATIONS: Final = 4
 MONITOR: Final = 10
 """Micro-batches from one look at the largest errors to the next."""
 
@@ -86,8 +86,8 @@ class Size:
     held_out: int
 
 
-FULL: Final = Size(micros=480, taught=200, held_out=6)
-QUICK: Final = Size(micros=176, taught=40, held_out=2)
+FULL: Final = Size(micros=240, taught=80, held_out=4)
+QUICK: Final = Size(micros=160, taught=40, held_out=2)
 
 
 def train(job: Job) -> None:

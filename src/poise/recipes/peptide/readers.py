@@ -3,11 +3,14 @@
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
+from gzip import GzipFile
 from importlib import import_module
+from importlib.resources import files
 from pathlib import Path
 from typing import Any, cast, final
 
-from poise.errors import RecipeError
+from poise.errors import MissingExtraError, RecipeError
 from poise.losses.peptide import ion_masses
 from poise.recipes.peptide.data import RESIDUES, Spectrum, spectrum_of
 
@@ -75,7 +78,7 @@ def _parsing(path: Path) -> Generator[None]:
     syntax = import_module("lxml.etree").XMLSyntaxError
     try:
         yield
-    except (parsing, syntax, ValueError, KeyError) as error:
+    except (parsing, syntax, OSError, ValueError, KeyError) as error:
         said = " ".join(str(error).split())
         raise RecipeError(
             f"{path}: expected spectra that pyteomics can parse, got {said}; correct the file"
@@ -83,8 +86,11 @@ def _parsing(path: Path) -> Generator[None]:
 
 
 def _mgf(path: Path) -> Iterator[_Entry]:
-    reader = import_module("pyteomics.mgf").MGF(str(path), use_header=False, convert_arrays=0)
-    with reader as found:
+    reader = import_module("pyteomics.mgf").MGF
+    with (
+        path.open(encoding="utf-8") as file,
+        reader(file, use_header=False, convert_arrays=0) as found,
+    ):
         for entry in found:
             if entry is None:  # the end of a file that lacks its last END IONS
                 raise ValueError("BEGIN IONS without END IONS")
@@ -99,7 +105,8 @@ def _mgf(path: Path) -> Iterator[_Entry]:
 
 
 def _mzml(path: Path) -> Iterator[_Entry]:
-    with import_module("pyteomics.mzml").MzML(str(path), use_index=False) as found:
+    reader = import_module("pyteomics.mzml").MzML
+    with path.open("rb") as file, reader(file, use_index=False, cv=_words()) as found:
         for entry in found:
             if entry.get("ms level") == 1:
                 continue
@@ -117,6 +124,22 @@ def _mzml(path: Path) -> Iterator[_Entry]:
                     )
                 ],
             )
+
+
+@cache
+def _words() -> Any:  # noqa: ANN401 -- a class without types
+    """The controlled vocabulary of mzML as psims ships it.
+
+    psims by itself, and so pyteomics, would first try to download a newer one.
+    """
+    try:
+        psims = import_module("psims.controlled_vocabulary.controlled_vocabulary")
+    except ModuleNotFoundError as error:
+        message = "mzML is read with psims, which is not installed: pip install 'poise[recipes]'"
+        raise MissingExtraError(message) from error
+    shipped = files("psims.controlled_vocabulary.vendor") / "psi-ms.obo.gz"
+    with shipped.open("rb") as packed, GzipFile(fileobj=packed) as text:
+        return psims.ControlledVocabulary.from_obo(text)
 
 
 def _selected(entry: Mapping[str, Any]) -> Mapping[str, Any]:
