@@ -6,10 +6,12 @@ python -m benchmarks.incident_plasticity [--seeds 5] [--variants V ...] [--write
 import statistics
 
 import numpy as np
-from benchmarks.incidents import Column, Page, Paths, main, metric
+from benchmarks import npt_proposals
+from benchmarks.incidents import Column, Page, Paths, main, metric, table, train_all
 from numpy.typing import NDArray
 
 import poise
+from poise.recipes import find
 from poise.run import Run
 
 SHOWN = ("reported", "note-fix", "cured")
@@ -22,6 +24,8 @@ MONITORED = (
 )
 STAGE_1, JUMP, STEPS = 60, 180, 360
 """Optimizer steps: the end of stage 1, the beginning of stage 3, all."""
+OTHERS = 3
+"""Seeds of the further variants."""
 
 
 def logged(run: Run, name: str) -> NDArray[np.float64]:
@@ -47,9 +51,9 @@ def monitoring(paths: Paths) -> str:
 def facts(paths: Paths) -> str:
     """What the page says about stage 1 and the jump, each from all seeds of `reported`."""
     runs = [poise.read_run(path) for path in paths["reported"]]
-    table = [next(one for one in run.tables if one.grain == "probe") for run in runs]
+    probes = [next(one for one in run.tables if one.grain == "probe") for run in runs]
     moved = 0.0
-    for one in table:
+    for one in probes:
         for series in one.series.values():
             if series.name.startswith("motion/"):
                 early = one.steps_of(series) < STAGE_1
@@ -73,20 +77,43 @@ def facts(paths: Paths) -> str:
     return "\n".join(lines)
 
 
+def proposals(paths: Paths) -> str:
+    """The note's proposals on made tensors."""
+    del paths
+    return npt_proposals.table()
+
+
 def second(paths: Paths) -> str:
     """What poise finds first in the note's fix."""
     found = poise.diagnose(paths["note-fix"][0]).findings[:3]
     return "\n".join(f"* {one.severity}: {one.summary} [{one.rule}]" for one in found)
 
 
+def others(paths: Paths) -> str:
+    """The further variants, three seeds each; trains what is missing."""
+    recipe = find("plasticity")
+    names = [one.name for one in recipe.variants if one.name not in SHOWN]
+    found = train_all(recipe, names, OTHERS, paths["reported"][0].parent, quick=False)
+    first = {name: paths[name][:OTHERS] for name in SHOWN}
+    return table(recipe, {**first, **found}, COLUMNS)
+
+
+COLUMNS = (
+    Column(head="logit_error", of=metric("logit_error")),
+    Column(head="v_a_attention_similarity", of=metric("v_a_attention_similarity")),
+    Column(head="modulation_magnitude", of=metric("modulation_magnitude")),
+)
 PAGE = Page(
     recipe="plasticity",
-    columns=(
-        Column(head="logit_error", of=metric("logit_error")),
-        Column(head="v_a_attention_similarity", of=metric("v_a_attention_similarity")),
-        Column(head="modulation_magnitude", of=metric("modulation_magnitude")),
-    ),
-    blocks={"monitoring": monitoring, "facts": facts, "note-fix": second},
+    variants=SHOWN,
+    columns=COLUMNS,
+    blocks={
+        "monitoring": monitoring,
+        "facts": facts,
+        "note-fix": second,
+        "others": others,
+        "proposals": proposals,
+    },
 )
 
 if __name__ == "__main__":

@@ -242,7 +242,7 @@ class GradientDominance:
     def _stage(self, case: Case, part: Place, top: str) -> Finding:
         """The finding about a stage in which `top` owns the gradient."""
         whole = self._finding(case, part, top, [])
-        weights = {n: number(float(weight_at(case, n, part.steps)[-1])) for n in part.names}
+        weights = {n: number(float(weight_at(case, n, part.steps)[0])) for n in part.names}
         told = ", ".join(f"'{name}' {weight}" for name, weight in weights.items())
         return replace(
             whole,
