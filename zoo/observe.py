@@ -13,7 +13,7 @@ from poise.doctor import Diagnosis, Finding, Severity, diagnose
 from zoo.case import Case
 from zoo.desk import Desk
 
-AFTER = (1, 2, 3, 5, 8, 12, 20, 32, 50, 80, 120, 200, 320, 500)
+AFTER = (1, 3, 8, 20, 50, 120, 300)
 """Micro-batches after the onset at which the record is looked at, besides its end."""
 
 SOUND = 30
@@ -30,6 +30,7 @@ class Seen:
     Attributes:
         findings: Rule, fault, severity and terms of all findings in the whole record, worst first.
         named: The declared fault is named in it, on its term, as severely as declared.
+        hinted: The same, at any severity.
         delay: Micro-batches from the onset to the first look at which it was named; None if it is
             not named. 0 if it was named before.
         early: Warnings and errors in the part before the onset, as in `findings`.
@@ -37,6 +38,7 @@ class Seen:
 
     findings: tuple[tuple[str, str, str, tuple[str, ...]], ...]
     named: bool
+    hinted: bool
     delay: int | None
     early: tuple[tuple[str, str, str, tuple[str, ...]], ...]
 
@@ -46,11 +48,17 @@ class Seen:
         return tuple(one for one in self.findings if one[2] != "note")
 
 
-def names(case: Case, finding: Finding) -> bool:
-    """Is this finding the declared fault, on one of its terms, and severe enough?"""
+def names(case: Case, finding: Finding, least: str | None = None) -> bool:
+    """Is this finding the declared fault, on one of its terms, and severe enough?
+
+    Args:
+        case: The training.
+        finding: What was found.
+        least: The mildest severity that counts; that of the case if not given.
+    """
     said = [part for term in finding.terms for part in (term, term.rpartition("/")[2])]
     about = not case.terms or not said or any(own in one for own in case.terms for one in said)
-    severe = finding.severity.rank <= Severity(case.least).rank
+    severe = finding.severity.rank <= Severity(least or case.least).rank
     return finding.fault.value in case.faults and about and severe
 
 
@@ -82,7 +90,8 @@ def _look(case: Case, record: Path, marks: Sequence[Mark], part: Callable[[int],
         cuts = [case.onset + after for after in AFTER if case.onset + after < last]
         looks = (at for at in cuts if any(names(case, one) for one in diagnose(part(at)).findings))
         delay = next(looks, last) - case.onset
-    return Seen(_told(whole), named, delay, tuple(early))
+    hinted = any(names(case, one, "note") for one in whole.findings)
+    return Seen(_told(whole), named, hinted, delay, tuple(early))
 
 
 def _cut(source: Path, marks: Sequence[Mark], to: Path) -> Callable[[int], Path]:
