@@ -1,15 +1,16 @@
 # Every target does all of its own set-up: a virtual environment in .venv with the tested versions.
 PYTHON ?= python3.11
 BIN := .venv/bin
-SRC := src tests benchmarks examples
+SRC := src tests benchmarks examples zoo
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types contracts unit bench browser clean
+.PHONY: help demo test lint types contracts unit bench zoo browser clean
 
 help:
 	@echo "make demo   train a small faulty multi-task model, diagnose it, cure it, write a report"
 	@echo "make test   lint, types, import contracts and tests"
 	@echo "make bench  the benchmarks behind every number in the docs"
+	@echo "make zoo    every faulty and healthy training of zoo/: what is found, and how soon"
 
 .venv/.done: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
@@ -66,6 +67,9 @@ bench: .venv/.done
 	$(BIN)/python -m benchmarks.compare autoencoder --all
 	$(BIN)/python benchmarks/balance.py
 	$(BIN)/python benchmarks/outcome.py
+
+zoo: .venv/.done
+	$(BIN)/python -m benchmarks.zoo
 
 clean:
 	rm -rf .venv dist build runs

@@ -3,16 +3,18 @@
 Trunk 512-1024-1024-1024-512 with ReLU, K heads 512-256-10 with cross-entropy, batch 256: one step
 is forward, backward and AdamW. One thread, process CPU time. All engines take turns, in an order
 that rotates; a ratio is the median over the rounds of engine over plain sum in the same round (30
-rounds; 8 for engines that take more than twice a plain step). What a method's own solver takes is
+rounds; 8 for engines that take more than twice a plain step; 20 of all engines where no single
+tensor carries all terms). What a method's own solver takes is
 timed apart and taken off. Peak memory is the largest sum of live tensors that torch's CPU allocator
 reports to the profiler within one step, above what lived before the step.
 
     pip install --no-deps LibMTL    # only for its lines; without it they are skipped
-    python benchmarks/balance.py [--quick] [--terms 2 4 8 16]
+    python benchmarks/balance.py [--quick] [--terms 2 4 8 16] [--only fork|parameters]
 """
 
 import argparse
 import gc
+import math
 import platform
 import statistics
 import sys
@@ -24,13 +26,15 @@ from importlib.metadata import version
 import torch
 from torch.autograd.profiler import profile
 
-from engines import Engine, Make, engines
+from engines import OURS, THEIRS, Engine, Make, engines
 
-SLOW, FEW = 2.0, 8
+SLOW, FEW, PARTED = 2.0, 8, 20
 
 
-def compared(makes: Mapping[str, Make], terms: int, rounds: int) -> dict[str, Engine]:
-    """All engines, timed in turn."""
+def compared(
+    makes: Mapping[str, Make], terms: int, rounds: int, slower: float = SLOW
+) -> dict[str, Engine]:
+    """All engines, timed in turn; those that are slower than so many plain steps take few turns."""
     made: dict[str, Engine] = {}
     for name, make in makes.items():
         try:
@@ -51,7 +55,7 @@ def compared(makes: Mapping[str, Make], terms: int, rounds: int) -> dict[str, En
             made[name].ratios.append(bare / took["plain sum"][1])
             made[name].whole.append(whole / took["plain sum"][1])
         if k == FEW - 1:
-            slow = {name for name in made if statistics.median(made[name].ratios) > SLOW}
+            slow = {name for name in made if statistics.median(made[name].ratios) > slower}
     return made
 
 
@@ -94,6 +98,18 @@ def printed(title: str, counts: list[int], found: Mapping[int, dict[str, Engine]
         print(f"| {name} | {said} | {low:.3f}-{high:.3f} | {peak_mib(at.step):.1f} |")
 
 
+def against_theirs(counts: list[int], found: Mapping[int, dict[str, Engine]]) -> None:
+    """Our step at the parameters over TorchJD's, both with their solvers, round by round."""
+    print(f"\n{OURS} over TorchJD's faster way, both with their solvers, in the same rounds\n")
+    print("| K | median | quartiles |\n|---|---|---|")
+    for k in counts:
+        ours, *theirs = (found[k][name].whole for name in (OURS, *THEIRS))
+        faster = min(theirs, key=statistics.median)
+        pairs = [mine / other for mine, other in zip(ours, faster, strict=True)]
+        low, middle, high = statistics.quantiles(pairs, n=4)
+        print(f"| {k} | {middle:.3f} | {low:.3f}-{high:.3f} |")
+
+
 def solvers(counts: list[int], found: Mapping[int, dict[str, Engine]]) -> None:
     """The table of solver times."""
     widest = 8 if 8 in counts else counts[-1]
@@ -113,6 +129,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="what balancing costs in a training step")
     parser.add_argument("--quick", action="store_true", help="few methods, 6 rounds, K = 2 and 8")
     parser.add_argument("--terms", type=int, nargs="+", default=None)
+    parser.add_argument("--only", choices=["fork", "parameters"], help="one half of the tables")
     options = parser.parse_args()
     torch.set_num_threads(1)
     counts = options.terms or ([2, 8] if options.quick else [2, 4, 8, 16])
@@ -120,15 +137,25 @@ def main() -> None:
     packages = ", ".join(f"{name} {version(name)}" for name in ("torch", "torchjd"))
     print(f"{platform.machine()}, Python {platform.python_version()}, {packages}, one thread")
     usual, parted = engines(options.quick)
+    if options.only != "parameters":
+        found = timed_all(usual, counts, rounds)
+        printed("Ratio to the plain sum, without the method's own solver", counts, found)
+        solvers(counts, found)
+    if options.only != "fork":
+        other = timed_all(parted, counts, min(rounds, PARTED), math.inf)
+        printed("Where no single tensor carries all terms: K passes", counts, other)
+        against_theirs(counts, other)
+
+
+def timed_all(
+    makes: Mapping[str, Make], counts: list[int], rounds: int, slower: float = SLOW
+) -> dict[int, dict[str, Engine]]:
+    """The engines for every number of terms."""
     found: dict[int, dict[str, Engine]] = {}
     for k in counts:
-        found[k] = compared(usual, k, rounds)
+        found[k] = compared(makes, k, rounds, slower)
         print(f"K={k} done, {time.process_time():.0f} s of CPU", file=sys.stderr)
-    printed("Ratio to the plain sum, without the method's own solver", counts, found)
-    solvers(counts, found)
-    few = [k for k in counts if k <= 8]
-    other = {k: compared(parted, k, min(rounds, FEW)) for k in few}
-    printed("Where no single tensor carries all terms: K passes", few, other)
+    return found
 
 
 if __name__ == "__main__":

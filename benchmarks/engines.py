@@ -17,6 +17,9 @@ from fork import losses_of, net_of, timed
 from poise.balance import Balancer, GradientShare, GradNorm, Method, methods
 from poise.balance.method_rule import MethodRule
 
+OURS = "`upgrad`, `backward(terms)`"
+THEIRS = ("TorchJD `mtl_backward`, UPGrad", "the same, one term at a time")
+
 
 @dataclass(slots=True)
 class Engine:
@@ -271,21 +274,21 @@ def engines(quick: bool) -> tuple[dict[str, Make], dict[str, Make]]:
         usual[f"`{name}` at a fork"] = partial(at_fork, of=partial(method, which=name))
     usual |= {
         "`GradientShare`, `backward(terms)`": partial(from_graph, of=equal),
-        "`upgrad`, `backward(terms)`": partial(from_graph, of=upgrad),
+        OURS: partial(from_graph, of=upgrad),
         "two-stage balancer, written out": two_stage,
-        "TorchJD `mtl_backward`, UPGrad": torchjd,
-        "the same, one term at a time": partial(torchjd, chunk=1),
+        THEIRS[0]: torchjd,
+        THEIRS[1]: partial(torchjd, chunk=1),
         "LibMTL GradNorm at features": partial(libmtl, method="GradNorm", features=True),
         "LibMTL MGDA at features": partial(libmtl, method="MGDA", features=True),
         "LibMTL PCGrad at parameters": partial(libmtl, method="PCGrad", features=False),
     }
     parted: dict[str, Make] = {
         "plain sum": partial(plain, parted=True),
-        "`upgrad`, `backward(terms)`": partial(from_graph, of=upgrad, parted=True),
+        OURS: partial(from_graph, of=upgrad, parted=True),
         "the same with `every=10`": partial(
             from_graph, of=partial(method, which="upgrad", every=10), parted=True
         ),
-        "TorchJD `mtl_backward`, UPGrad": partial(torchjd, parted=True),
-        "the same, one term at a time": partial(torchjd, parted=True, chunk=1),
+        THEIRS[0]: partial(torchjd, parted=True),
+        THEIRS[1]: partial(torchjd, parted=True, chunk=1),
     }
     return usual, parted

@@ -4,156 +4,144 @@ The problems are described in `problems.py`. Everything but the weights is the s
 the optimizer and its learning rate, batches, seeds, steps. Heads keep their own unscaled gradients
 with the methods that look at gradients, and get the weights with those that look at values.
 
-    python benchmarks/outcome.py [PROBLEM ...] [--seeds 5] [--steps N] [--methods NAME ...]
+    python benchmarks/outcome.py [PROBLEM ...] [--jobs 2] [--seeds 5] [--methods NAME ...]
+
+With `--keep FILE` every training that ends is noted there, and one that is there already is not
+trained again: a run that was stopped goes on where it was.
 """
 
 import argparse
+import json
 import math
+import multiprocessing
 import platform
 import statistics
 import sys
 import time
 import warnings
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import asdict, dataclass
+from functools import partial
 from importlib.metadata import version
+from pathlib import Path
 
 import torch
-from torch import Tensor
+from rich.console import Console
+from rich.progress import Progress
 
-from poise.balance import (
-    Balancer,
-    GradientRule,
-    GradientShare,
-    GradNorm,
-    Method,
-    Scalarizer,
-    Uncertainty,
-    ValueRule,
-)
-from problems import PROBLEMS, Case, Problem
+from contenders import METHODS, final_of
+from problems import PROBLEMS, Problem
 
-FEWER = ("incident",)
-"""Problems on which only the methods in `SOME` run, to stay within the time."""
-SOME = ("plain sum", "shares as declared", "equal shares", "`upgrad`")
+PLAIN = "plain sum"
 
-Make = Callable[[Problem], Balancer | None]
+Final = Mapping[str, float]
 
 
-def named(method: str, **options: int) -> Make:
-    """A method that works on inner products of gradients."""
-    return lambda problem: Method(method, problem.names, **options)
-
-
-class FirstValues(ValueRule):
-    """Constant weights that make all terms 1 at the first step."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.first: Tensor | None = None
-
-    def forward(self, values: Tensor, terms: tuple[str, ...]) -> Tensor:  # noqa: ARG002
-        """The weighted sum."""
-        if self.first is None:
-            self.first = values.detach().clone()
-        return (values / self.first).sum()
-
-
-def most_to_last(names: Sequence[str]) -> dict[str, float]:
-    """A share of 0.7 for the last term; the others divide the rest."""
-    return {**dict.fromkeys(names[:-1], 0.3 / (len(names) - 1)), names[-1]: 0.7}
-
-
-METHODS: dict[str, Make] = {
-    "plain sum": lambda problem: None,  # noqa: ARG005
-    "plain, 1 over first value": lambda problem: Balancer(problem.names, FirstValues()),
-    "shares as declared": lambda problem: GradientShare(problem.shares),
-    "equal shares": lambda problem: GradientShare(dict.fromkeys(problem.names, 1.0)),
-    "shares, 70% to the last": lambda problem: GradientShare(most_to_last(problem.names)),
-    "`upgrad`": named("upgrad"),
-    "`pcgrad`": named("pcgrad"),
-    "`mgda`": named("mgda"),
-    "`cagrad`": named("cagrad", every=5),
-    "`nash`": named("nash", every=5),
-    "`imtl_g`": named("imtl_g"),
-    "`aligned`": named("aligned"),
-    "`fairgrad`": named("fairgrad", every=5),
-    "`GradNorm`": lambda problem: GradNorm(problem.names),
-    "`dwa`": lambda problem: Scalarizer("dwa", problem.names),
-    "`famo`": lambda problem: Scalarizer("famo", problem.names),
-    "`Uncertainty`": lambda problem: Uncertainty(problem.names),
-}
-
-
-@dataclass(slots=True)
-class Tally:
-    """What one method came to.
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One training.
 
     Attributes:
-        final: By seed, the reported numbers.
-        failed: What the exceptions said that ended a training.
+        problem: Its key in `PROBLEMS`.
+        method: Its key in `METHODS`.
+        seed: Of data, model and batches.
+        steps: Optimizer steps.
     """
 
-    final: list[dict[str, float]]
-    failed: list[str]
+    problem: str
+    method: str
+    seed: int
+    steps: int
 
 
-def trained(problem: Problem, make: Make, seed: int, steps: int) -> dict[str, float]:
-    """Trains once, and returns what is reported."""
-    case = problem.start(seed)
-    torch.manual_seed(1000 + seed)
-    balance = make(problem)
-    own = [] if balance is None else list(balance.parameters())
-    optimizer = problem.optimizer([*case.parameters, *own])
-    for step in range(1, steps + 1):
-        case.draw()
-        total_of(case, balance, problem.names).backward()
-        optimizer.step()
-        optimizer.zero_grad()
-        looked_back(case, balance, problem, step)
-    return case.final()
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What a training came to.
+
+    Attributes:
+        final: The reported numbers; empty where it failed.
+        failed: What the exception said that ended it.
+        cpu_s: Seconds of the processor.
+    """
+
+    final: Final
+    failed: str
+    cpu_s: float
 
 
-def total_of(case: Case, balance: Balancer | None, names: Sequence[str]) -> Tensor:
-    """What is passed backward."""
-    z = case.trunk()
-    if balance is None:
-        return sum(case.terms(dict.fromkeys(names, z)).values())
-    if isinstance(balance.rule, GradientRule):
-        return balance.total(case.terms(balance.fork(z)))
-    return balance.total(case.terms(dict.fromkeys(names, z)))
+Results = Mapping[Task, Result]
 
 
-def looked_back(case: Case, balance: Balancer | None, problem: Problem, step: int) -> None:
-    """What FAMO and DWA want to hear after a step."""
-    if balance is None or isinstance(balance.rule, GradientRule):
-        return
-    line = getattr(balance.rule, "line", None)
-    if line is not None and line.name == "famo":
-        with torch.no_grad():
-            balance.rule.update(case.terms(dict.fromkeys(problem.names, case.trunk())))
-    if line is not None and line.name == "dwa" and step % problem.epoch == 0:
-        balance.rule.epoch()
+def run(task: Task) -> Result:
+    """Trains once; an error that a method raises is its result."""
+    start = time.process_time()
+    final, failed = {}, ""
+    try:
+        final = final_of(PROBLEMS[task.problem], METHODS[task.method], task.seed, task.steps)
+    except (ArithmeticError, RuntimeError, ValueError) as error:
+        failed = f"{type(error).__name__}: {error!s:.200}"
+    return Result(final, failed, time.process_time() - start)
 
 
-def tallied(problem: Problem, make: Make, seeds: int, steps: int) -> Tally:
-    """All seeds of one method."""
-    tally = Tally([], [])
-    for seed in range(seeds):
-        try:
-            tally.final.append(trained(problem, make, seed, steps))
-        except (ArithmeticError, RuntimeError, ValueError) as error:
-            tally.failed.append(f"seed {seed}: {type(error).__name__}: {error!s:.200}")
-    return tally
+def alone() -> None:
+    """What every process starts with."""
+    torch.set_num_threads(1)
+    warnings.simplefilter("ignore")
 
 
-def against(one: Tally, plain: Tally) -> str:
-    """Geometric mean over terms and seeds of loss over the plain sum's loss, with the spread."""
+def all_run(tasks: Sequence[Task], jobs: int, keep: Path | None) -> dict[Task, Result]:
+    """Runs all trainings in some processes, with a bar."""
+    fresh = multiprocessing.get_context("spawn")
+    found = kept(keep, tasks)
+    with (
+        Progress(console=Console(stderr=True)) as bar,
+        ProcessPoolExecutor(jobs, mp_context=fresh, initializer=alone) as pool,
+    ):
+        shown = bar.add_task("trainings", total=len(tasks), completed=len(found))
+        waiting = {pool.submit(run, task): task for task in tasks if task not in found}
+        for one in as_completed(waiting):
+            task, result = waiting[one], one.result()
+            found[task] = result
+            bar.advance(shown)
+            if keep is not None:
+                with keep.open("a") as file:
+                    file.write(json.dumps([asdict(task), asdict(result)]) + "\n")
+    return found
+
+
+def kept(keep: Path | None, tasks: Sequence[Task]) -> dict[Task, Result]:
+    """The trainings that are noted already."""
+    if keep is None or not keep.exists():
+        return {}
+    lines = map(json.loads, keep.read_text().splitlines())
+    noted = {Task(**task): Result(**result) for task, result in lines}
+    return {task: one for task, one in noted.items() if task in set(tasks)}
+
+
+def finals(results: Results, problem: str, method: str) -> dict[int, Final]:
+    """The reported numbers of a method by seed, of the seeds that ended."""
+    return {
+        task.seed: one.final
+        for task, one in sorted(results.items(), key=lambda pair: pair[0].seed)
+        if (task.problem, task.method) == (problem, method) and one.final
+    }
+
+
+def against(results: Results, problem: str, method: str) -> str:
+    """Geometric mean over the terms of loss over the plain sum's loss of the same seed."""
+    plain, mine = finals(results, problem, PLAIN), finals(results, problem, method)
     ratios = [
-        math.exp(statistics.fmean(math.log(mine[name] / theirs[name]) for name in mine))
-        for mine, theirs in zip(one.final, plain.final, strict=False)
+        math.exp(statistics.fmean(math.log(one[name] / plain[seed][name]) for name in one))
+        for seed, one in mine.items()
     ]
     return cell(ratios)
+
+
+def reached(results: Results, problem: str, method: str) -> str:
+    """How many starts end within 0.1 of the Pareto set."""
+    mine = finals(results, problem, method)
+    return f"{sum(one['distance'] < 0.1 for one in mine.values())} of {len(mine)}"
 
 
 def cell(values: Sequence[float]) -> str:
@@ -166,53 +154,74 @@ def cell(values: Sequence[float]) -> str:
     return f"{mean:.{min(digits, 5)}f} ± {spread:.{min(digits, 5)}f}"
 
 
-def row(name: str, tally: Tally, plain: Tally, problem: Problem) -> str:
-    """One line of the table."""
-    fields = plain.final[0] if plain.final else dict.fromkeys(problem.names, 0.0)
-    cells = [cell([one[field] for one in tally.final]) for field in fields]
-    last = against(tally, plain) if problem.relative else reached(tally)
-    return f"| {name} | {' | '.join(cells)} | {last} |"
+def verdict(results: Results, key: str, method: str) -> str:
+    """The one cell that sums up a problem."""
+    return (against if PROBLEMS[key].relative else reached)(results, key, method)
 
 
-def reached(tally: Tally) -> str:
-    """How many starts end within 0.1 of the Pareto set."""
-    return f"{sum(one['distance'] < 0.1 for one in tally.final)} of {len(tally.final)}"
+def head(cells: Iterable[str]) -> str:
+    """The two first lines of a table."""
+    cells = list(cells)
+    return f"| {' | '.join(cells)} |\n{'|---' * len(cells)}|"
 
 
-def printed(problem: Problem, makes: Mapping[str, Make], seeds: int, steps: int) -> None:
-    """Trains with every method and prints the table of a problem."""
+def table(results: Results, key: str, problem: Problem, methods: Sequence[str], steps: int) -> None:
+    """Prints what every method came to on a problem."""
     shares = ", ".join(f"{name} {share:g}" for name, share in problem.shares.items())
-    print(f"\n{problem.title}: {steps} steps, {seeds} seeds; declared shares: {shares}\n")
-    plain = tallied(problem, METHODS["plain sum"], seeds, steps)
-    head = "against plain" if problem.relative else "reached"
-    print(f"| method | {' | '.join(plain.final[0])} | {head} |")
-    print("|---" * (len(plain.final[0]) + 2) + "|", flush=True)
-    for name, make in makes.items():
-        start = time.process_time()
-        tally = plain if name == "plain sum" else tallied(problem, make, seeds, steps)
-        print(row(name, tally, plain, problem), flush=True)
-        for said in tally.failed:
-            print(f"{name}, {said}", file=sys.stderr)
-        print(f"{name}: {time.process_time() - start:.0f} s", file=sys.stderr)
+    seeds = len({task.seed for task in results})
+    print(f"\n### {problem.title}\n\n{steps} steps, {seeds} seeds; declared shares: {shares}.\n")
+    fields = list(next(iter(finals(results, key, PLAIN).values())))
+    print(head(["method", *fields, "against plain" if problem.relative else "reached"]))
+    for method in methods:
+        mine = finals(results, key, method).values()
+        cells = [cell([one[field] for one in mine]) for field in fields]
+        print(f"| {method} | {' | '.join(cells)} | {verdict(results, key, method)} |")
+
+
+def summary(results: Results, keys: Sequence[str], methods: Sequence[str]) -> None:
+    """Prints one cell a problem for each method."""
+    print("\n### All problems\n")
+    print(head(["method", *(PROBLEMS[key].short for key in keys)]))
+    for method in methods:
+        print(f"| {method} | {' | '.join(verdict(results, key, method) for key in keys)} |")
+
+
+def chosen(options: argparse.Namespace) -> list[str]:
+    """The methods that are asked for; the plain sum is always one of them."""
+    asked = {one.replace("`", "") for one in options.methods or METHODS}
+    return [one for one in METHODS if one == PLAIN or one.replace("`", "") in asked]
 
 
 def main() -> None:
     """Prints the tables."""
     parser = argparse.ArgumentParser(description="what training with each balancer comes to")
     parser.add_argument("problems", nargs="*", metavar="PROBLEM", help=", ".join(PROBLEMS))
+    parser.add_argument("--jobs", type=int, default=2, help="processes, one thread each")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--steps", type=int, help="instead of the problem's own number")
+    parser.add_argument("--keep", type=Path, metavar="FILE", help="note what is done, and go on")
     parser.add_argument("--methods", nargs="+", help="as the first column has them, without ticks")
     options = parser.parse_args()
-    torch.set_num_threads(1)
-    warnings.simplefilter("ignore")
-    print(f"{platform.machine()}, Python {platform.python_version()}, torch {version('torch')}")
-    for key in options.problems or PROBLEMS:
-        chosen = options.methods or (SOME if key in FEWER else METHODS)
-        plain = {one.replace("`", "") for one in chosen}
-        makes = {name: make for name, make in METHODS.items() if name.replace("`", "") in plain}
-        problem = PROBLEMS[key]
-        printed(problem, makes, options.seeds, options.steps or problem.steps)
+    keys, methods = options.problems or list(PROBLEMS), chosen(options)
+    steps = {key: options.steps or PROBLEMS[key].steps for key in keys}
+    tasks = [
+        Task(key, method, seed, steps[key])
+        for key in keys
+        for method in methods
+        for seed in range(options.seeds)
+    ]
+    results = all_run(tasks, options.jobs, options.keep)
+    packages = ", ".join(f"{name} {version(name)}" for name in ("torch", "torchjd", "scikit-learn"))
+    minutes = sum(one.cpu_s for one in results.values()) / 60
+    print(f"{platform.machine()}, Python {platform.python_version()}, {packages}")
+    print(f"{len(tasks)} trainings, {minutes:.0f} minutes of one core")
+    for key in keys:
+        table(results, key, PROBLEMS[key], methods, steps[key])
+    summary(results, keys, methods)
+    say = partial(print, file=sys.stderr)
+    for task, one in results.items():
+        if one.failed:
+            say(f"{task.problem}, {task.method}, seed {task.seed}: {one.failed}")
 
 
 if __name__ == "__main__":

@@ -44,6 +44,7 @@ class Problem:
 
     Attributes:
         title: What it is.
+        short: The same, in the head of a column.
         names: Its terms.
         shares: The shares that a user might declare.
         steps: Optimizer steps.
@@ -54,6 +55,7 @@ class Problem:
     """
 
     title: str
+    short: str
     names: tuple[str, ...]
     shares: Mapping[str, float]
     steps: int
@@ -280,10 +282,11 @@ class Incident:
 WISH = {"type": 0.10, "ptr": 0.70, "binary": 0.10, "countdown": 0.10}
 
 
-def incident(unit: float, title: str) -> Problem:
+def incident(unit: float, title: str, short: str) -> Problem:
     """The incident with a countdown head of this unit."""
     return Problem(
         title=title,
+        short=short,
         names=tuple(WISH),
         shares=WISH,
         steps=120,
@@ -295,7 +298,8 @@ def incident(unit: float, title: str) -> Problem:
 
 PROBLEMS = {
     "objectives": Problem(
-        title="two objectives (CAGrad, Nash-MTL)",
+        title="Two objectives (CAGrad, Nash-MTL)",
+        short="two objectives: starts that arrive",
         names=("first", "second"),
         shares={"first": 0.8, "second": 0.2},
         steps=1400,
@@ -305,7 +309,8 @@ PROBLEMS = {
         relative=False,
     ),
     "scales": Problem(
-        title="two scales (GradNorm)",
+        title="Two scales (GradNorm)",
+        short="two scales",
         names=("small", "large"),
         shares={"small": 0.8, "large": 0.2},
         steps=400,
@@ -314,7 +319,8 @@ PROBLEMS = {
         optimizer=lambda those: torch.optim.Adam(those, lr=3e-3),
     ),
     "digits": Problem(
-        title="digits with four heads (scikit-learn)",
+        title="Digits with four heads (scikit-learn)",
+        short="digits",
         names=tuple(Digits.HEADS),
         shares={"class": 0.7, "ink": 0.1, "centre": 0.1, "lower": 0.1},
         steps=400,
@@ -322,6 +328,8 @@ PROBLEMS = {
         start=Digits,
         optimizer=lambda those: torch.optim.Adam(those, lr=2e-3),
     ),
-    "incident": incident(1.0, "the multi-task incident"),
-    "unit": incident(20.0, "the multi-task incident, countdown predicted in units of 20"),
+    "incident": incident(1.0, "The multi-task incident", "incident"),
+    "unit": incident(
+        20.0, "The multi-task incident, countdown predicted in units of 20", "incident, unit scale"
+    ),
 }

@@ -2,6 +2,7 @@
 
 import copy
 import gc
+import pickle
 
 import pytest
 import torch
@@ -81,3 +82,40 @@ def test_copies_start_anew() -> None:
     common, p = Common(), torch.ones(1, requires_grad=True)
     common.add([p])
     assert not copy.deepcopy(common).has(p)
+
+
+@pytest.mark.parametrize("saved_at", [1, 2])
+def test_a_state_knows_what_is_shared(saved_at: int) -> None:
+    """A training that is resumed in a batch of one term weighs it as the uninterrupted one does.
+
+    Also where each batch had one term only, and the second one was to come.
+    """
+    having = [("a",), ("b",), ("a",), ("c",)] if saved_at == 1 else [NAMES, ("b",), ("a",), ("c",)]
+    whole, net = GradientShare(SHARES), Net()
+    found: list[dict[str, Tensor]] = []
+    for k, names in enumerate(having):
+        if k == saved_at:
+            state = pickle.loads(pickle.dumps(whole.state_dict()))  # as a file would hold it
+        terms = {name: one for name, one in net.terms(batch(k)).items() if name in names}
+        whole.backward(terms, model=net)
+        found.append(taken(net))
+    again, other = GradientShare(SHARES), Net()
+    again.load_state_dict(state)
+    for k, names in list(enumerate(having))[saved_at:]:
+        terms = {name: one for name, one in other.terms(batch(k)).items() if name in names}
+        again.backward(terms, model=other)
+        for name, one in taken(other).items():
+            assert torch.equal(one, found[k][name])
+    assert again.state_dict()["_extra_state"] == whole.state_dict()["_extra_state"]
+
+
+def test_a_state_that_is_saved_again_forgets_nothing() -> None:
+    """Loaded and saved before any batch, it still has what it had."""
+    balance, net = GradientShare(SHARES), Net()
+    balance.backward(net.terms(batch()), model=net)
+    again = GradientShare(SHARES)
+    again.load_state_dict(balance.state_dict())
+    reached = balance.state_dict()["_extra_state"]["reached"]
+    assert again.state_dict()["_extra_state"]["reached"] == reached
+    assert reached["trunk.0.weight"] == ""
+    assert reached["heads.b.bias"] == "b"

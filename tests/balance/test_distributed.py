@@ -31,7 +31,7 @@ def ranks(tmp_path_factory: pytest.TempPathFactory) -> list[Found]:
         for rank in range(2)
     ]
     try:
-        said = [one.communicate(timeout=30) for one in started]
+        said = [one.communicate(timeout=240) for one in started]
     finally:
         for one in started:  # the other one, where one failed
             one.kill()

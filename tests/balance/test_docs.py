@@ -26,6 +26,16 @@ def test_blocks_run_alone(
     capsys.readouterr()
 
 
+def test_the_readme_runs_as_it_stands(capsys: pytest.CaptureFixture[str]) -> None:
+    """Its block on balancing needs nothing else, and prints the declared shares."""
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    (block,) = (
+        one for one in re.findall(r"```python\n(.*?)```", readme, re.DOTALL) if "balance" in one
+    )
+    exec(compile(block, "README.md", "exec"), {})
+    assert capsys.readouterr().out.startswith("{'kind': 0.3")
+
+
 def test_switch_is_three_lines() -> None:
     """The first block marks what changes, and its shares are the declared ones."""
     assert len(re.findall(r"# \d", BLOCKS[0])) == 3

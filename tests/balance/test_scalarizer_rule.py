@@ -2,6 +2,7 @@
 
 import math
 import sys
+import warnings
 from typing import Any
 
 import pytest
@@ -169,3 +170,17 @@ def test_without_torchjd_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setitem(sys.modules, "torchjd.scalarization", None)
     with pytest.raises(MissingExtraError, match=r"'dwa'.*torchjd.*pip install 'poise\[balance\]'"):
         Scalarizer("dwa", NAMES)
+
+
+@pytest.mark.parametrize(("told", "says"), [(False, 1), (True, 0)])
+def test_famo_without_its_look_back_is_told(told: bool, says: int) -> None:
+    """Without it the weights are those of the start."""
+    balance = Scalarizer("famo", ["a", "b"])
+    losses = {name: torch.ones((), requires_grad=True) for name in ("a", "b")}
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        for step in range(300):
+            balance.total(losses)
+            if told and step == 250:
+                balance.rule.update(losses)
+    assert sum("256 totals and no .rule.update(terms)" in str(one.message) for one in said) == says

@@ -360,6 +360,9 @@ def test_100_steps_after_a_reload_are_the_same_bits() -> None:
         ({"shares": {"a": math.nan}}, "a share of at least 0 for term 'a', got nan"),
         ({"shares": {"a": 0.0, "b": 0.0}}, "a share above 0 for some term"),
         ({"total": "unnatural"}, "total 'natural' or a number above 0, got 'unnatural'"),
+        ({"total": None}, "total 'natural' or a number above 0, got None"),
+        ({"shares": {"a": "much"}}, "GradientShare: expected a number for term 'a', got 'much'"),
+        ({"shares": ["a", "b"]}, r"expected a number for each term, .* got \['a', 'b'\]"),
         ({"total": 0.0}, "total 'natural' or a number above 0, got 0.0"),
         ({"decay": 1.0}, r"decay in \[0, 1\), got 1.0"),
         ({"warmup": -1}, "warmup of at least 0 steps, got -1"),
@@ -370,3 +373,40 @@ def test_options_are_checked(options: dict[str, object], message: str) -> None:
     """What cannot work is refused when the balancer is made."""
     with pytest.raises(BalanceError, match=message):
         GradientShare(**({"shares": SHARES} | options))
+
+
+def test_a_state_does_not_bring_back_other_shares() -> None:
+    """Who declares other shares and resumes gets those."""
+    old, new = GradientShare(SHARES), GradientShare({"a": 0.8, "b": 0.1, "c": 0.1})
+    trained(old, steps=3)
+    new.load_state_dict(old.state_dict())
+    trained(new, steps=1)
+    assert new.last is not None
+    assert new.last.shares == pytest.approx({"a": 0.8, "b": 0.1, "c": 0.1}, abs=0.05)
+
+
+def trained_whole(factor: float, **options: float) -> Tensor:
+    """Parameters of trunk and heads after 40 steps of Adam with one term multiplied."""
+    net, balance = Net().double(), GradientShare(SHARES, **options)  # type: ignore[arg-type]  # total=
+    optimizer = torch.optim.Adam(net.parameters(), lr=1e-2, eps=1e-30)
+    for k in range(40):
+        given = batch(k).double()
+        terms = net.terms(given, balance.fork(net.trunk(given)))
+        balance.total({**terms, "b": factor * terms["b"]}).backward()
+        optimizer.step()
+        optimizer.zero_grad()
+    return torch.cat([one.detach().flatten() for one in net.parameters()])
+
+
+@pytest.mark.parametrize("factor", [1e-4, 1e4])
+def test_under_adam_a_terms_factor_changes_no_training(factor: float) -> None:
+    """Heads have one term each, whose factor Adam divides out; with a number the trunk has none.
+
+    With the natural total the factor moves the length of the whole, which Adam follows slowly.
+    """
+    start = torch.cat([one.detach().flatten() for one in Net().double().parameters()])
+    exact, same = trained_whole(1.0, total=1.0), trained_whole(factor, total=1.0)
+    torch.testing.assert_close(exact, same, rtol=1e-9, atol=1e-9)
+    natural, near = trained_whole(1.0), trained_whole(factor)
+    off = float((natural - near).norm() / (natural - start).norm())
+    assert 1e-6 < off < 0.05

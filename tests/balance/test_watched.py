@@ -28,7 +28,9 @@ def watched(run: Path, balance: Balancer, way: str, net: Net) -> list[dict[str, 
                 terms = net.terms(batch(k), balance.fork(net.trunk(batch(k))))
             else:
                 terms = net.terms(batch(k))
-            if way == "backward":
+            if way == "passes":  # no one tensor carries all terms
+                terms["a"] = terms["a"] + 1e-3 * net.trunk[0].weight.square().sum()
+            if way in {"backward", "passes"}:
                 watch.total(terms, balance.weights)
                 balance.backward(terms)
             else:
@@ -36,7 +38,9 @@ def watched(run: Path, balance: Balancer, way: str, net: Net) -> list[dict[str, 
             optimizer.step()
             optimizer.zero_grad()
         with watch.evaluation(), torch.no_grad():
-            watch.total(net.terms(batch()), balance.weights if way == "backward" else balance)
+            watch.total(
+                net.terms(batch()), balance if way in {"fork", "value"} else balance.weights
+            )
     assert watch.failures == 0
     return [json.loads(one) for one in (run / "run.jsonl").read_text().splitlines()]
 
@@ -52,11 +56,11 @@ def shares_at(records: list[dict[str, Any]], where: str) -> dict[str, float]:
     return {name: median(values) for name, values in found.items() if values}
 
 
-@pytest.mark.parametrize("way", ["fork", "backward"])
+@pytest.mark.parametrize("way", ["fork", "backward", "passes"])
 def test_the_watch_sees_balanced_shares(tmp_path: Path, way: str) -> None:
     """Shares in the record are those that reach the trunk, and no rule misses the declared ones."""
     records = watched(tmp_path, GradientShare(SHARES), way, Net())
-    where = {"fork": "fork:balance", "backward": "edge"}[way]
+    where = {"fork": "fork:balance", "backward": "edge", "passes": "shared"}[way]
     assert shares_at(records, where) == pytest.approx(SHARES, abs=0.06)
     assert not [one for one in records if one["kind"] == "event"]
     assert poise.diagnose(tmp_path).findings == ()
@@ -84,14 +88,20 @@ def test_a_fork_tells_the_balanced_weights(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("heads", ["own", "weighted"])
-def test_the_training_is_the_unwatched_one(tmp_path: Path, heads: str) -> None:
+@pytest.mark.parametrize("way", ["fork", "passes"])
+def test_the_training_is_the_unwatched_one(tmp_path: Path, heads: str, way: str) -> None:
     """A watch changes no bit of a balanced training, whoever gets the weights."""
     net, plain = Net(), Net()
-    watched(tmp_path, GradientShare(SHARES, heads=heads), "fork", net)
+    watched(tmp_path, GradientShare(SHARES, heads=heads), way, net)
     balance = GradientShare(SHARES, heads=heads)
     optimizer = torch.optim.SGD(plain.parameters(), lr=1e-4)
     for k in range(STEPS):
-        balance.total(plain.terms(batch(k), balance.fork(plain.trunk(batch(k))))).backward()
+        if way == "fork":
+            balance.total(plain.terms(batch(k), balance.fork(plain.trunk(batch(k))))).backward()
+        else:
+            terms = plain.terms(batch(k))
+            terms["a"] = terms["a"] + 1e-3 * plain.trunk[0].weight.square().sum()
+            balance.backward(terms)
         optimizer.step()
         optimizer.zero_grad()
     for one, other in zip(net.parameters(), plain.parameters(), strict=True):
@@ -117,3 +127,27 @@ def test_suggested_weights_are_those_that_acted(tmp_path: Path, way: str) -> Non
     for name in NAMES:
         wanted = balance.weights[name] / balance.weights["a"]
         assert found[name] / found["a"] == pytest.approx(wanted, rel=0.5)
+
+
+@pytest.mark.parametrize("works", [True, False])
+def test_shares_are_held_against_the_fork_that_balances(tmp_path: Path, works: bool) -> None:
+    """At the parameters a term may have another share; that is no broken promise.
+
+    Nor are the total's weights of 1: those that act are the fork's. A balancer whose weights are
+    constants keeps neither promise.
+    """
+    net = Net()
+    balance = GradientShare(SHARES) if works else Fixed(dict.fromkeys(NAMES, 1.0))
+    optimizer = torch.optim.SGD(net.parameters(), lr=1e-4)
+    with Watch(
+        tmp_path, model=net, optimizer=optimizer, every=1, budget=0.9, shares=SHARES
+    ) as watch:
+        for k in range(60):
+            terms = net.terms(batch(k), balance.fork(net.trunk(batch(k))))
+            terms["a"] = terms["a"] + 1e3 * net.trunk[0].weight.square().sum()
+            watch.total(terms, balance).backward()
+            optimizer.step()
+            optimizer.zero_grad()
+    found = {one.rule for one in poise.diagnose(tmp_path).findings}
+    both = {"share-not-honoured", "weight-constant"}
+    assert found & both == (set() if works else both)

@@ -1,6 +1,7 @@
 """Suggested weights in words."""
 
 import ast
+from dataclasses import replace
 
 from poise.report.suggested_rows import code, moves, rows, title, wished
 from tests.report.suggested import offer, with_wish
@@ -42,3 +43,13 @@ def test_names_are_escaped() -> None:
     assert "\x1b" not in text
     assert "\\x1b" in text
     assert text.endswith("Confidence: fair.")
+
+
+def test_one_probe_has_no_spread() -> None:
+    """No range is printed where nothing was seen of the rest of the run, and how to see more is."""
+    found = replace(offer(), probes=1, steps=(4, 4))
+    assert "1 probe, step 4: no spread; Watch(every=10, budget=0.2)" in title(found)
+    for row in rows(found)[1:]:
+        assert row[4] == "-"
+        assert " to " not in row[5]
+    assert "no spread" not in title(offer())

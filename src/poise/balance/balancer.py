@@ -1,7 +1,8 @@
 """Binds the names of the terms, a rule, and the training."""
 
+import warnings
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Literal, TypedDict, TypeVar, final
 
 import torch
@@ -9,24 +10,34 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from poise.balance.common import Common
-from poise.balance.crossing import gathered, met, price_of, refuse_fused, weighed
+from poise.balance.crossing import (
+    everything_back,
+    gathered,
+    met,
+    price_of,
+    refuse_fused,
+    weighed,
+)
+from poise.balance.home import BalancedHome, number
 from poise.balance.keeper import Keeper
-from poise.balance.names import known, named
-from poise.balance.passes import reading_of_passes
+from poise.balance.names import known, mapped, named
+from poise.balance.passes import reading_of_passes, refuse_samples
 from poise.balance.ranks import least, prepare, together
+from poise.balance.rows import Rows, at_once
 from poise.balance.rule import GradientRule, Memory, ValueRule
-from poise.balance.sight import Sight, sizes_of
+from poise.balance.sight import Sight
 from poise.balance.valuing import Valuing
-from poise.errors import BalanceError, StateError
+from poise.errors import BalanceError, PoiseWarning, StateError
 from poise.probe.bottleneck import Bottleneck
 from poise.probe.fork import Scale, handed_out, tell_listeners
 from poise.probe.gradients import Gradients, check_terms
 from poise.probe.graph import Graph
-from poise.probe.quiet import probing
 from poise.probe.typed import numbers
-from poise.probe.weighing import Pieces
 
 T = TypeVar("T")
+
+PATIENCE = 10
+"""Totals without a gradient at a fork until that is said."""
 
 LEAST = 1e-6
 """Smallest weight of a head with `heads="weighted"`: where all is 0, nothing can be measured."""
@@ -102,10 +113,12 @@ class Balancer(Memory):
     ) -> None:
         super().__init__()
         self.names = named("Balancer", names)
-        _check(every, heads)
+        _check(every, heads, optimizer)
         self.heads, self.scale, self.name = heads, scale, name
         self.last: Gradients | None = None
         self._lent: Tensor | None = None
+        self._forked = self._warned = False
+        self._totals = 0
         self._common = Common()
         self.keeper: Keeper | Valuing
         if isinstance(rule, ValueRule):
@@ -152,7 +165,8 @@ class Balancer(Memory):
         keeper = self._gradient_keeper("fork")
         if torch.is_grad_enabled():  # an evaluation may run on one process alone
             prepare()
-        return handed_out(tree, self.names, _Home(self, keeper, self._lend()))
+            self._forked = True
+        return handed_out(tree, self.names, BalancedHome(self, keeper, self._lend()))
 
     def total(
         self, terms: Mapping[str, Tensor], weights: Mapping[str, float] | None = None
@@ -172,11 +186,13 @@ class Balancer(Memory):
             >>> Fixed({"a": 1.0, "b": 3.0}).total({"a": torch.tensor(2.0), "b": torch.tensor(5.0)})
             tensor(7.)
         """
+        mapped("Balancer", terms)
         known("Balancer", (*terms, *(weights or {})), self.names)
         check_terms(terms)
         scaled = {k: _times(one, (weights or {}).get(k)) for k, one in terms.items()}
         if isinstance(self.keeper, Valuing):
             return self.keeper.total(scaled)
+        self._demand_fork(self.keeper, terms)
         self.keeper.rule.hear(terms)
         if self._lent is not None:
             lent = dict(zip(self.names, numbers(self._lent), strict=True))
@@ -207,8 +223,8 @@ class Balancer(Memory):
             tensor([4., 4.])
         """
         if isinstance(self.keeper, Valuing):
-            torch.autograd.backward(self.total(terms))
-            return
+            return torch.autograd.backward(self.total(terms))
+        mapped("Balancer", terms)
         known("Balancer", terms, self.names)
         self.keeper.rule.hear(terms)
         prepare()
@@ -222,46 +238,43 @@ class Balancer(Memory):
         if self.keeper.due:  # all processes measure in the same way, whatever terms they have
             price = least(price)
         if place is not None and price == 2:
-            home = _Home(self, self.keeper, self._lend(), place.terms)
+            home = BalancedHome(self, self.keeper, self._lend(), place.terms)
             with gathered(borders, place, home):
-                _passed_back(graph, self._lent, self.names)
-            return
+                return everything_back(graph, self._lent, self.names)
+        if price == 0 and self.keeper.due and at_once(graph):
+            return self._at_once(graph, self.keeper)
         held = self._by_passes(graph, self.keeper, place if price == 1 else None)
         if self.heads == "weighted":
-            _passed_back(graph, held, self.names)
-            return
+            return everything_back(graph, held, self.names)
         borders, inside = graph.borders(self._common.has)  # other processes may know of more
         with weighed(borders, dict(zip(self.names, held.unbind(), strict=True))):
             at = torch.tensor([name in inside for name in self.names])
-            _passed_back(graph, torch.where(at, held, torch.ones_like(held)), self.names)
+            return everything_back(graph, torch.where(at, held, torch.ones_like(held)), self.names)
 
     def extra_repr(self) -> str:
         """The names, for printing."""
         return ", ".join(self.names)
 
-    def get_extra_state(self) -> list[str]:
-        """The names go into the `state_dict`: the numbers are in their order."""
-        return list(self.names)
+    def get_extra_state(self) -> dict[str, object]:
+        """The names, in whose order the numbers are, and which terms reach which parameters."""
+        return {"names": list(self.names), "reached": self._common.to_state()}
 
-    def set_extra_state(self, state: object) -> None:
+    def set_extra_state(self, state: Mapping[str, Any]) -> None:
         """Refuses the state of a balancer of other terms.
 
         Raises:
             StateError: The names or their order differ.
         """
-        if state != list(self.names):
+        if state["names"] != list(self.names):
             raise StateError(
                 f"Balancer: expected the state of the terms {list(self.names)}, got that of "
-                f"{state}; make the balancer with those names in that order"
+                f"{state['names']}; make the balancer with those names in that order"
             )
+        self._common.load(state["reached"])
 
     def _by_passes(self, graph: Graph, keeper: Keeper, place: Bottleneck | None) -> Tensor:
         """The weights of this pass, measured where that is due with one pass a term."""
-        if keeper.rule.per_sample:
-            raise BalanceError(
-                "balance: per_sample needs one tensor that carries all terms, and there is none; "
-                "use balance.fork at a tensor, or per_sample=False"
-            )
+        refuse_samples(keeper.rule)
         if not keeper.due:
             return keeper.take(None)
         reading, joint = reading_of_passes(graph, place, graph.model, self.names)
@@ -271,6 +284,17 @@ class Balancer(Memory):
         held = keeper.take(together(sight) if joint is None else sight)
         self.tell(reading, held)
         return held
+
+    def _at_once(self, graph: Graph, keeper: Keeper) -> None:
+        """Measures with one pass a term, and combines what these passes found."""
+        refuse_samples(keeper.rule)
+        rows = Rows.of(graph)
+        reading = _unscaled(rows.reading(), self.scale)
+        self._common.add(graph.shared.values())
+        held = keeper.take(Sight.of(reading, self.names))
+        self.tell(reading, held)
+        by = dict(zip(self.names, held.unbind(), strict=True))
+        rows.deliver(by, self._common.has, everywhere=self.heads == "weighted")
 
     def tell(self, reading: Gradients, factors: Tensor) -> None:
         """Keeps a reading as that of the weighted gradients, and hands it to the listeners.
@@ -297,6 +321,23 @@ class Balancer(Memory):
             f"{what} to balance at; use balance.total(terms).backward()"
         )
 
+    def _demand_fork(self, keeper: Keeper, terms: Mapping[str, Tensor]) -> None:
+        """Says once that terms which read no copy of a fork are summed as they are."""
+        self._totals += any(one.requires_grad for one in terms.values())
+        late = self._totals >= PATIENCE and not bool(keeper.weighed.any())
+        if self._warned or not self._totals or (self._forked and not late):
+            return
+        self._warned = True
+        lost = f"no gradient came back in {PATIENCE} totals"
+        how = lost if self._forked else "there was none yet"
+        warnings.warn(
+            f"balance: total(terms) balances what goes through balance.fork, and {how}, so this is "
+            "the plain sum; let each term read its own copy, balance.fork(z)[name], or call "
+            "balance.backward(terms)",
+            PoiseWarning,
+            stacklevel=3,
+        )
+
     def _lend(self) -> Tensor | None:
         """The weights that the heads get in the coming pass; None: their own gradients."""
         self._lent = self.keeper.held.clamp(min=LEAST) if self.heads == "weighted" else None
@@ -307,72 +348,17 @@ class Balancer(Memory):
             self.keeper.stepped()
 
 
-@final
-@dataclass(frozen=True, slots=True)
-class _Home:
-    """What one fork of a balancer asks in its backward pass."""
-
-    balancer: Balancer
-    keeper: Keeper
-    lent: Tensor | None
-    terms: tuple[str, ...] = ()
-
-    @property
-    def name(self) -> str:
-        return self.balancer.name
-
-    @property
-    def scale(self) -> Scale | None:
-        return self.balancer.scale
-
-    def wants_reading(self) -> bool:
-        return self.keeper.due
-
-    def weigh(self, reading: Gradients | None, pieces: Pieces) -> tuple[Tensor, ...]:
-        """The weights of the terms of this fork, and what became of the reading."""
-        if probing():
-            held = self.keeper.held
-        elif not self.keeper.due:
-            held = self.keeper.take(None)
-        else:
-            held = self.keeper.take(together(self._sight(reading, pieces)))
-        applied = (held if self.lent is None else held / self.lent).clone()
-        names = self.balancer.names
-        if not self.terms or self.terms == names:
-            return tuple(applied.unbind())
-        by = dict(zip(names, applied.unbind(), strict=True))
-        return tuple(by[one] for one in self.terms)
-
-    def _sight(self, reading: Gradients | None, pieces: Pieces) -> Sight:
-        """What arrived, of all terms and without the weights that the pass carried already."""
-        names = self.balancer.names
-        sight = Sight.of(reading, names)
-        if self.keeper.rule.per_sample:
-            at = [names.index(one) for one in self.terms or names]
-            sizes, samples = torch.zeros(2, len(names), dtype=torch.float64).unbind()
-            sizes[at], samples[at] = sizes_of(pieces)
-            sight = replace(sight, sizes=sizes / _scale(self.scale), samples=samples)
-        return sight if self.lent is None else _without(sight, self.lent)
-
-    def tell(self, reading: Gradients) -> None:
-        """The reading says what reaches the trunk."""
-        held = self.keeper.held
-        self.balancer.tell(reading, held if self.lent is None else held / self.lent)
-
-
-def _without(sight: Sight, lent: Tensor) -> Sight:
-    """What was seen, without the weights that the backward pass carried already."""
-    sizes = None if sight.sizes is None else sight.sizes / lent
-    return replace(sight, products=sight.products / (lent[:, None] * lent), sizes=sizes)
-
-
-def _scale(scale: Scale | None) -> float:
-    return 1.0 if scale is None else float(scale() if callable(scale) else scale)
-
-
-def _check(every: int, heads: str) -> None:
-    if every < 1:
-        raise BalanceError(f"Balancer: expected every of at least 1 step, got {every}; pass 1")
+def _check(every: int, heads: str, optimizer: object) -> None:
+    if optimizer is not None and not isinstance(optimizer, Optimizer):
+        raise BalanceError(
+            f"Balancer: expected optimizer to be a torch optimizer, got a "
+            f"{type(optimizer).__name__}; pass the one that trains the model"
+        )
+    if not isinstance(every, int) or every < 1:  # pyright: ignore[reportUnnecessaryIsInstance] -- users pass anything
+        raise BalanceError(
+            f"Balancer: expected every to be a whole number of steps, 1 or more, got {every!r}; "
+            "pass 1"
+        )
     if heads not in {"own", "weighted"}:
         raise BalanceError(f"Balancer: expected heads 'own' or 'weighted', got {heads!r}; pass one")
 
@@ -382,14 +368,4 @@ def _times(term: Tensor, weight: float | None) -> Tensor:
 
 
 def _unscaled(reading: Gradients, scale: Scale | None) -> Gradients:
-    return reading if scale is None else reading.unscaled(_scale(scale))
-
-
-def _passed_back(graph: Graph, factors: Tensor | None, names: tuple[str, ...]) -> None:
-    """One backward pass of all terms, each starting from its factor."""
-    there = {name: one for name, one in graph.terms.items() if one.requires_grad}
-    by = dict.fromkeys(names, 1.0)
-    if factors is not None:
-        by = dict(zip(names, numbers(factors), strict=True))
-    seeds = [torch.full_like(one, by[name]) for name, one in there.items()]
-    torch.autograd.backward(list(there.values()), seeds)
+    return reading if scale is None else reading.unscaled(number(scale))

@@ -4,6 +4,7 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any, TypeAlias, cast
 
+import torch
 from torch import Tensor
 from torch.autograd.graph import GradientEdge, Node
 
@@ -13,6 +14,7 @@ from poise.probe.bottleneck import Bottleneck
 from poise.probe.edges import Key
 from poise.probe.fork import Home, measured
 from poise.probe.graph import Graph
+from poise.probe.typed import numbers
 from poise.probe.weighing import sum_of
 
 Arrived: TypeAlias = tuple[Tensor | None, ...]
@@ -159,6 +161,25 @@ def gathered(borders: Sequence[Border], place: Bottleneck, home: Home) -> Genera
             stack.callback(hooked(one, take(one)))
         stack.callback(before(keys[0][0], replace))
         yield
+
+
+def everything_back(graph: Graph, factors: Tensor | None, names: Sequence[str]) -> None:
+    """One backward pass of all terms, each starting from its factor; None: from 1.
+
+    Example:
+        >>> import torch
+        >>> shared = torch.ones(1, requires_grad=True)
+        >>> graph = Graph({"a": shared.sum(), "b": shared.sum()})
+        >>> everything_back(graph, torch.tensor([2.0, 3.0]), ("a", "b"))
+        >>> shared.grad
+        tensor([5.])
+    """
+    there = {name: one for name, one in graph.terms.items() if one.requires_grad}
+    by = dict.fromkeys(names, 1.0)
+    if factors is not None:
+        by = dict(zip(names, numbers(factors), strict=True))
+    seeds = [torch.full_like(one, by[name]) for name, one in there.items()]
+    torch.autograd.backward(list(there.values()), seeds)
 
 
 def hooked(border: Border, look: Callable[[Tensor], Tensor | None]) -> Callable[[], None]:

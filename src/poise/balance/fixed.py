@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from poise.balance.balancer import Balancer, Machinery
+from poise.balance.names import numbered
 from poise.balance.rule import GradientRule, Seen
 from poise.errors import BalanceError
 
@@ -30,12 +31,14 @@ class FixedRule(GradientRule):
 
     def __init__(self, weights: Mapping[str, float]) -> None:
         super().__init__()
+        weights = numbered("Fixed", weights)
         for name, one in weights.items():
             if not math.isfinite(one):
                 raise BalanceError(
                     f"Fixed: expected a finite weight for term {name!r}, got {one}; pass a number"
                 )
-        self.register_buffer("values", torch.tensor(list(weights.values()), dtype=torch.float64))
+        values = torch.tensor(list(weights.values()), dtype=torch.float64)
+        self.register_buffer("values", values, persistent=False)  # not a memory
 
     def forward(self, seen: Seen) -> Tensor:
         """The weights of the present terms."""

@@ -11,6 +11,9 @@ from poise.balance.rule import GradientRule, Memory
 from poise.balance.sight import Sight
 from poise.errors import PoiseWarning
 
+PATIENCE = 256
+"""Backward passes without an optimizer step until that is said; more than anybody accumulates."""
+
 
 @final
 class Keeper(Memory):
@@ -52,6 +55,8 @@ class Keeper(Memory):
         self.names, self.every, self.lagging = names, every, lagging
         self.rule = rule
         self._warned = False
+        self._made = id(self)  # a copy has another one, and no optimizer ends its steps
+        self._passes = 0
         count = len(names)
         self.register_buffer("held", torch.ones(count, dtype=torch.float64))
         self.register_buffer("weighed", torch.zeros(count, dtype=torch.bool))
@@ -66,6 +71,8 @@ class Keeper(Memory):
 
     def take(self, sight: Sight | None) -> Tensor:
         """The weights of a backward pass, given what was seen in it; None if it was not due."""
+        if self.lagging:
+            self._await()
         if sight is not None:
             faulty = sight.faulty(self.names)
             if faulty:
@@ -83,6 +90,7 @@ class Keeper(Memory):
         """Ends a step: what its micro-batches saw decides about the next one."""
         if not self.lagging:
             return
+        self._passes = 0
         self._ask(self.rule, Sight.unpacked(self.waiting, len(self.names)))
         self.waiting.zero_()
         self.steps += 1
@@ -116,6 +124,22 @@ class Keeper(Memory):
             self.held[at] = weights
             self.weighed[at] = True
         self.asked += 1
+
+    def _await(self) -> None:
+        """Says once that nobody ends the steps, so that the weights stay as they are."""
+        self._passes += 1
+        copied = self._made != id(self)
+        if not copied and self._passes != PATIENCE:
+            return
+        self._made = id(self)
+        why = "is a copy" if copied else f"has seen {PATIENCE} passes and no step of its optimizer"
+        warnings.warn(
+            f"balance: this balancer {why}, and weights change at optimizer steps only, so they "
+            "stay as they are; make it anew with the optimizer that trains the model, and load the "
+            "state_dict of the old one",
+            PoiseWarning,
+            stacklevel=2,
+        )
 
     def _skip(self, what: str) -> None:
         self.skipped += 1

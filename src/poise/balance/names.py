@@ -1,9 +1,9 @@
 """Names of the terms of a balancer: checked when it is made and with every batch."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 
-from poise.errors import TermNameError
+from poise.errors import BalanceError, TermNameError
 
 
 def named(who: str, names: Iterable[str]) -> tuple[str, ...]:
@@ -24,6 +24,50 @@ def named(who: str, names: Iterable[str]) -> tuple[str, ...]:
         f"{who}: expected the names of the terms, all different, got {names!r:.60}; pass a list of "
         "str"
     )
+
+
+def numbered(who: str, given: Mapping[str, float]) -> dict[str, float]:
+    """A number by term, in the order given.
+
+    Raises:
+        BalanceError: It is no mapping, or something in it is no number.
+        TermNameError: The names are no texts, or none.
+
+    Example:
+        >>> numbered("Fixed", {"ce": 1, "kl": 0.5})
+        {'ce': 1.0, 'kl': 0.5}
+    """
+    if not isinstance(given, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance] -- users pass anything
+        raise BalanceError(
+            f"{who}: expected a number for each term, as {{'ce': 1.0, 'kl': 0.5}}, got "
+            f"{given!r:.60}; pass a dict"
+        )
+    named(who, given)
+    found: dict[str, float] = {}
+    for name, one in given.items():
+        try:
+            found[name] = float("none" if isinstance(one, str) else one)
+        except (TypeError, ValueError, RuntimeError) as error:
+            raise BalanceError(
+                f"{who}: expected a number for term {name!r}, got {one!r:.60}; pass a float"
+            ) from error
+    return found
+
+
+def mapped(who: str, terms: Mapping[str, object]) -> None:
+    """Refuses terms that are no mapping by name.
+
+    Raises:
+        TermNameError: They are something else.
+
+    Example:
+        >>> mapped("Balancer", {"ce": 1.0})
+    """
+    if not isinstance(terms, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance] -- users pass anything
+        raise TermNameError(
+            f"{who}: expected the terms by name, as {{'ce': loss}}, got a {type(terms).__name__}; "
+            "pass a dict"
+        )
 
 
 def known(who: str, given: Iterable[object], names: Iterable[str]) -> None:

@@ -7,6 +7,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from poise.balance.ranks import added, averaged
+from poise.balance.rule import GradientRule
 from poise.errors import BalanceError
 from poise.probe.bottleneck import Bottleneck
 from poise.probe.collective import processes
@@ -59,6 +60,23 @@ def reading_of_passes(
         seconds=0.0,
     )
     return reading, parameters
+
+
+def refuse_samples(rule: GradientRule) -> None:
+    """Refuses a rule that needs single samples: at parameters there are none.
+
+    Raises:
+        BalanceError: It does.
+
+    Example:
+        >>> from poise.balance.share import ShareRule
+        >>> refuse_samples(ShareRule({"a": 1.0}))
+    """
+    if rule.per_sample:
+        raise BalanceError(
+            "balance: per_sample needs one tensor that carries all terms, and there is none; "
+            "use balance.fork at a tensor, or per_sample=False"
+        )
 
 
 def _present(graph: Graph, names: Iterable[str]) -> list[str]:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from poise.balance.balancer import Balancer, Machinery
-from poise.balance.names import named
+from poise.balance.names import numbered
 from poise.balance.rule import ValueRule
 from poise.errors import BalanceError, PoiseWarning
 
@@ -50,7 +50,8 @@ class RunningMeanRule(ValueRule):
         self, weights: Mapping[str, float], *, decay: float = 0.99, floor: float = 1e-8
     ) -> None:
         super().__init__()
-        self.names = named("RunningMean", weights)
+        weights = numbered("RunningMean", weights)
+        self.names = tuple(weights)
         good = all(math.isfinite(one) for one in weights.values())
         if not (good and 0 <= decay < 1 and floor > 0):
             raise BalanceError(
@@ -59,7 +60,8 @@ class RunningMeanRule(ValueRule):
             )
         self.decay, self.floor = decay, floor
         count = len(self.names)
-        self.register_buffer("weights", torch.tensor(list(weights.values()), dtype=torch.float64))
+        values = torch.tensor(list(weights.values()), dtype=torch.float64)
+        self.register_buffer("weights", values, persistent=False)  # not a memory
         self.register_buffer("means", torch.zeros(count, dtype=torch.float64))
         self.register_buffer("counts", torch.zeros(count, dtype=torch.int64))
 

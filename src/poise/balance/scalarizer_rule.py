@@ -21,6 +21,9 @@ from poise.probe.collective import processes
 
 call = cast(Callable[..., Tensor], functional_call)
 
+PATIENCE = 256
+"""Totals without an update until that is said; more than anybody accumulates."""
+
 Fields = Mapping[str, Tensor]
 Note = Callable[[Fields, Tensor], dict[str, Tensor]]
 
@@ -124,6 +127,7 @@ class ScalarizerRule(ValueRule):
         super().__init__()
         self.line = line
         self.names = tuple(names)
+        self._told, self._totals = False, 0
         equal = {key: dict.fromkeys(self.names, 1.0 / len(self.names)) for key in line.equal}
         self.options: dict[str, object] = {**line.options, **equal, **options}
         count = len(self.names)
@@ -218,8 +222,23 @@ class ScalarizerRule(ValueRule):
     def _see(self, values: Tensor, terms: tuple[str, ...]) -> None:
         if self.line.lasting is None:
             return
+        self._demand_update()
         before = self._part(terms, values)
         self._keep(self.line.lasting.see(before, values.double()), terms)
+
+    def _demand_update(self) -> None:
+        """Says once that a scalarizer which looks back was never told what to look at."""
+        if self.line.lasting is None or self.line.lasting.update is None or self._told:
+            return
+        self._totals += 1
+        if self._totals == PATIENCE:
+            warnings.warn(
+                f"Scalarizer {self.line.name!r}: {PATIENCE} totals and no .rule.update(terms), so "
+                "its weights learn nothing; call it after each optimizer step, with the values of "
+                "the same batch",
+                PoiseWarning,
+                stacklevel=6,
+            )
 
     def epoch(self) -> None:
         """To be called once after each epoch by users of `dwa`, which compares epochs.
@@ -250,6 +269,7 @@ class ScalarizerRule(ValueRule):
                 f"Scalarizer {self.line.name!r} does not look back: drop .update(...)"
             )
         known(f"Scalarizer {self.line.name!r}", terms, self.names)
+        self._told = True
         names, values = self._joint(terms)
         if not bool(values.isfinite().all()):
             warnings.warn(

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from poise.balance.balancer import Balancer, Machinery
+from poise.balance.names import numbered
 from poise.balance.rule import GradientRule, Seen
 from poise.errors import BalanceError, PoiseWarning
 from poise.probe.typed import numbers, rows
@@ -67,6 +68,7 @@ class ShareRule(GradientRule):
         floor: float = 1e-4,
     ) -> None:
         super().__init__()
+        shares = numbered("GradientShare", shares)
         _check(shares, total, decay, warmup, floor)
         self.total = None if total == "natural" else float(total)
         self.decay, self.per_sample = decay, per_sample
@@ -75,7 +77,7 @@ class ShareRule(GradientRule):
         self.names = tuple(shares)
         self._said: set[str] = set()
         given = torch.tensor(list(shares.values()), dtype=torch.float64)
-        self.register_buffer("shares", given / given.sum())
+        self.register_buffer("shares", given / given.sum(), persistent=False)  # not a memory
         memory = torch.zeros(4, len(given), dtype=torch.float64)
         memory[2] = -math.inf
         self.register_buffer("memory", memory)
@@ -228,9 +230,10 @@ def _check(
     for name, one in shares.items():
         if not (math.isfinite(one) and one >= 0):
             raise _wrong(f"a share of at least 0 for term {name!r}", one)
-    if shares and not sum(shares.values()) > 0:
+    if not sum(shares.values()) > 0:
         raise _wrong("a share above 0 for some term", dict(shares))
-    if total != "natural" and (isinstance(total, str) or not 0 < total < math.inf):
+    number = isinstance(total, int | float) and 0 < total < math.inf
+    if total != "natural" and not number:
         raise _wrong("total 'natural' or a number above 0", total)
     if not 0 <= decay < 1:
         raise _wrong("decay in [0, 1)", decay)

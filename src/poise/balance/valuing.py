@@ -13,6 +13,9 @@ from poise.errors import PoiseWarning
 from poise.probe.collective import processes
 from poise.probe.typed import flags
 
+PATIENCE = 256
+"""Totals over which learned weights may stand still until that is said."""
+
 
 @final
 class Valuing(Memory):
@@ -44,6 +47,8 @@ class Valuing(Memory):
         super().__init__()
         self.names, self.rule = names, rule
         self._warned = False
+        self._still = 0
+        self._learned: list[Tensor] = []
         self.register_buffer("held", torch.ones(len(names), dtype=torch.float64))
         self.register_buffer("skipped", torch.zeros((), dtype=torch.int64))
 
@@ -65,7 +70,26 @@ class Valuing(Memory):
         found = self.rule(values, names)
         if found.requires_grad and values.requires_grad:
             self.held[at] = _slopes(found, values)
+            self._demand_steps()
         return found
+
+    def _demand_steps(self) -> None:
+        """Says once that parameters which should learn have not moved since the first total."""
+        own = [one.detach() for one in self.rule.parameters()]
+        if not own or self._still >= PATIENCE:
+            return
+        if not self._learned:
+            self._learned = [one.clone() for one in own]
+        same = all(torch.equal(a, b) for a, b in zip(own, self._learned, strict=True))
+        self._still = self._still + 1 if same else PATIENCE
+        if same and self._still == PATIENCE:
+            warnings.warn(
+                f"balance: the parameters of {type(self.rule).__name__} have not moved in "
+                f"{PATIENCE} totals, so the weights are constants; give balance.parameters() to "
+                "the optimizer",
+                PoiseWarning,
+                stacklevel=4,
+            )
 
     def _joint(self, names: tuple[str, ...], own: Tensor) -> tuple[tuple[str, ...], Tensor]:
         """The terms that some process has, with the means of the values.

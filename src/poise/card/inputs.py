@@ -130,7 +130,8 @@ def _detached(subject: Subject) -> Finding:
         subject.name,
         f"The value depends on {subject.roles.names[0]!r}, but no gradient arrives there.",
         (number("gradient 0 at every prediction tried", "gradient", 0.0, 0.0),),
-        cause="A detach, .item(), .data, torch.no_grad, rounding or an argmax on the way.",
+        cause="A detach, .item(), .data, torch.no_grad, rounding or an argmax on the way, or "
+        "autograd.grad without create_graph=True.",
         action="Keep the whole way from the prediction to the loss differentiable.",
         verify="loss(prediction.requires_grad_(), ...).backward(); prediction.grad",
     )

@@ -40,6 +40,8 @@ PROBES: dict[str, Callable[[Subject], Seen]] = {
     "determinism": determinism,
 }
 """Every probe by the name that a card shows."""
+OF_PREDICTIONS = ("error size", "padding", "lower bound", "implied target", "symmetry")
+"""Probes that move a prediction, and say nothing where a network is asked inside the loss."""
 
 
 def inspect(
@@ -101,8 +103,15 @@ def inspect(
         if examined.base.raised:
             found = {"call": Seen(findings=(raising(called, told.names, given, examined.base),))}
         else:
-            found = {key: probe(examined) for key, probe in PROBES.items()}
+            found = {key: _probed(examined, key) for key in PROBES}
     return _card(examined, found)
+
+
+def _probed(examined: Subject, key: str) -> Seen:
+    if examined.derives and key in OF_PREDICTIONS:
+        name = examined.roles.names[0]
+        return Seen(needs=(f"a prediction: the loss differentiates by {name!r}, its coordinates",))
+    return PROBES[key](examined)
 
 
 def _card(examined: Subject, found: dict[str, Seen]) -> Card:

@@ -42,7 +42,10 @@ PROBABILITIES = Link(name="probabilities", forward=torch.sigmoid, inverse=torch.
 
 
 def link_of(
-    loss: Callable[..., object], example: Sequence[object], eps: float | None = None
+    loss: Callable[..., object],
+    example: Sequence[object],
+    eps: float | None = None,
+    live: Sequence[int] = (0,),
 ) -> Link:
     """Finds the link from the example's numbers and from where the loss refuses to go.
 
@@ -50,6 +53,7 @@ def link_of(
         loss: The loss function.
         example: Its arguments, the prediction first.
         eps: Rounding of the numbers in the example; None: that of the prediction's dtype.
+        live: Positions that require a gradient at every call.
 
     Example:
         >>> logits = torch.tensor([[0.0, 1.0], [2.0, 0.0]])
@@ -67,7 +71,7 @@ def link_of(
         return FREE
 
     def refused(at: Tensor) -> bool:
-        return not call(loss, (at, *example[1:]), ()).finite
+        return not call(loss, (at, *example[1:]), (), live=live).finite
 
     inside = bool((prediction < 1).all())
     if inside and refused(prediction + 1.0):

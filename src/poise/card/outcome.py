@@ -58,6 +58,7 @@ def call(
     *,
     factor: float = 1.0,
     seed: int = SEED,
+    live: Sequence[int] = (0,),
 ) -> Outcome:
     """Calls the loss on copies and passes `factor` back; whatever it raises is kept as text.
 
@@ -67,8 +68,10 @@ def call(
         wrt: Positions of the arguments whose gradient is wanted.
         factor: Gradient that arrives at the loss.
         seed: Of torch's random generator before the call.
+        live: Positions that require a gradient even where none is wanted, as in a training: a
+            loss may itself differentiate by them (gradient penalty, residual of an equation).
     """
-    given = [_leaf(one, at in wrt) for at, one in enumerate(arguments)]
+    given = [_leaf(one, at in wrt or at in live) for at, one in enumerate(arguments)]
     _seed(seed)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")

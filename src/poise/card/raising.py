@@ -11,6 +11,8 @@ from poise.doctor.finding import Fault, Finding, Severity
 
 PRODUCT = re.compile(r"\((\d+)x(\d+) and (\d+)x(\d+)\)")
 """The shapes in torch's message about a matrix product."""
+DERIVATIVE = ("not have been used in the graph", "not require grad")
+"""In torch's messages about a derivative by something that the value does not depend on."""
 
 
 def raising(
@@ -43,6 +45,13 @@ def explained(raised: str) -> tuple[str, str]:
         'Transpose the second: (32, 64) @ (64, 10) works.'
     """
     found = PRODUCT.search(raised)
+    if any(one in raised for one in DERIVATIVE):
+        return (
+            "The function differentiates one of its arguments by another; in an example they are "
+            "tensors of their own, which do not depend on each other.",
+            "Inspect the function of the coordinates alone: inspect(lambda t: loss(net(t), t), "
+            "(t,)); or let it take the derivatives as arguments.",
+        )
     if found is None:
         return (
             "The function does not accept these arguments, or has never run.",

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from poise.card.arguments import Roles
+from poise.card.derives import derives
 from poise.card.link import FREE, Link, link_of
 from poise.card.outcome import Outcome, call
 
@@ -28,6 +29,10 @@ class Subject:
         example: The arguments of `exact`, the prediction in free coordinates.
         given: The arguments as given.
         roles: What each argument is for.
+        live: Positions that require a gradient at every call: the prediction, and what does in the
+            example.
+        derives: True if the loss itself differentiates by its first argument, which is then not a
+            prediction but what a network is asked at: gradient penalty, residual of an equation.
         link: Maps the coordinates to the prediction.
         role: The term's role, as in `poise.Role`.
         base: The call at the example as given.
@@ -39,6 +44,8 @@ class Subject:
     example: tuple[object, ...]
     given: tuple[object, ...]
     roles: Roles
+    live: tuple[int, ...]
+    derives: bool
     link: Link
     role: str
     base: Outcome
@@ -83,12 +90,13 @@ class Subject:
         seed: int = 0,
     ) -> Outcome:
         """The call with other arguments, the first in free coordinates."""
-        return call(self._through(self.exact), arguments, wrt, factor=factor, seed=seed)
+        loss = self._through(self.exact)
+        return call(loss, arguments, wrt, factor=factor, seed=seed, live=self.live)
 
     def call_in(self, dtype: torch.dtype, arguments: Sequence[object]) -> Outcome:
         """The call with all floating arguments rounded to `dtype`."""
         loss = self.exact if dtype == torch.float64 else self.loss
-        return call(self._through(loss), cast_all(arguments, dtype), (0,))
+        return call(self._through(loss), cast_all(arguments, dtype), (0,), live=self.live)
 
     def replaced(self, position: int, by: object) -> tuple[object, ...]:
         """The example with one argument replaced."""
@@ -118,10 +126,12 @@ class Subject:
 
 def subject(name: str, loss: Loss, example: tuple[object, ...], roles: Roles, role: str) -> Subject:
     """Prepares a loss function: precision and link."""
-    base = call(loss, example)
-    exact, given = _exact(loss, example, base)
+    live = tuple(at for at, one in enumerate(example) if not at or _requires_grad(one))
+    base = call(loss, example, live=live)
+    exact, given = _exact(loss, example, base, live)
     rounding = torch.finfo(cast(Tensor, example[0]).dtype).eps
-    link = FREE if base.raised else link_of(exact, given, rounding)
+    asked = not base.raised and derives(loss, example, live)
+    link = FREE if base.raised or asked else link_of(exact, given, rounding, live)
     z = link.inverse(cast(Tensor, given[0]).detach())
     return Subject(
         name=name,
@@ -130,10 +140,16 @@ def subject(name: str, loss: Loss, example: tuple[object, ...], roles: Roles, ro
         example=(z, *given[1:]),
         given=example,
         roles=roles,
+        live=live,
+        derives=asked,
         link=link,
         role=role,
         base=base,
     )
+
+
+def _requires_grad(one: object) -> bool:
+    return isinstance(one, Tensor) and one.requires_grad
 
 
 def cast_all(arguments: Sequence[object], dtype: torch.dtype) -> tuple[object, ...]:
@@ -145,12 +161,12 @@ def cast_all(arguments: Sequence[object], dtype: torch.dtype) -> tuple[object, .
 
 
 def _exact(
-    loss: Loss, example: tuple[object, ...], base: Outcome
+    loss: Loss, example: tuple[object, ...], base: Outcome, live: tuple[int, ...]
 ) -> tuple[Loss, tuple[object, ...]]:
     """The function and example in float64; as they are where it then fails or differs."""
     precise = copy.deepcopy(loss).double() if isinstance(loss, torch.nn.Module) else loss
     arguments = cast_all(example, torch.float64)
-    found = call(precise, arguments)
+    found = call(precise, arguments, live=live)
     own = cast(Tensor, example[0]).dtype
     slack = torch.finfo(own).eps ** 0.5 * max(abs(base.value), 1.0)
     if not found.raised and (not base.finite or abs(found.value - base.value) <= slack):

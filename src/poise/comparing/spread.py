@@ -1,23 +1,29 @@
-"""How far two seeds of one training can differ: measured, or allowed for."""
+"""How far two seeds of one training can differ: what the runs show of it, and what seeds measure."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from scipy.special import ndtri, stdtrit
+from scipy.special import stdtrit
 
-from poise.comparing.course import Course
+from poise.comparing.course import WINDOW, Course
 from poise.comparing.resample import standard_error
 from poise.run import Floats
 
-REACH = 0.5
-"""Share of the course from which on a run's own movement stands for that of other seeds."""
-SHARE = 0.75
-"""Share of that movement that is one standard deviation between seeds."""
-LOOKS = 16
-"""Windows between `REACH` and the end that are looked at."""
-LEVEL = 0.05
-"""Least standard deviation between seeds, as a share of the level, where it is not measured."""
+MOVED = 1.4
+"""Standard deviations between seeds in the change of the mean over the last quarter."""
+BATCH = 0.5
+"""The same in the scatter that one update's batch makes."""
+LEAST = 0.02
+"""Least standard deviation between seeds, as a share of the level."""
+SMOOTH = 0.1
+"""The same where no single batches are seen: evaluations, epochs, a handful of values."""
+MOST = 0.27
+"""Largest standard deviation between seeds, as a share of the level of a positive quantity."""
+SEEN = 8
+"""Values from which a window shows the scatter of batches."""
+FREEDOM = 4.0
+"""Seeds, less one, that what one pair of runs shows is worth."""
 ERROR = 0.05
 """Chance to call any of the quantities changed where none is."""
 
@@ -28,12 +34,12 @@ class Side(NamedTuple):
     Attributes:
         means: Mean over the window of every run, shape (r,).
         noise: Standard error of their mean from the noise within the runs.
-        allowed: Standard deviation between seeds that a run's own movement stands for.
+        allowed: Standard deviation between seeds that each run lets expect, shape (r,).
     """
 
     means: Floats
     noise: float
-    allowed: float
+    allowed: Floats
 
     @property
     def mean(self) -> float:
@@ -48,8 +54,8 @@ class Difference(NamedTuple):
         value: After minus before.
         half: Half the width of its interval.
         noise: Standard error from the noise within the runs.
-        spread: Standard deviation of the difference that stands for other seeds.
-        measured: True if the spread was measured between seeds.
+        spread: Standard error of the difference from the spread between seeds.
+        measured: True if seeds were compared within a side.
     """
 
     value: float
@@ -61,43 +67,68 @@ class Difference(NamedTuple):
 
 def side(courses: Sequence[Course], end: float) -> Side:
     """Window means of one side, with what they can differ by."""
-    windows = [one.values[one.until(end)] for one in courses]
-    windows = [one[np.isfinite(one)] for one in windows]
+    windows = [_finite(one.values[one.until(end)]) for one in courses]
     errors = np.array([standard_error(one) for one in windows])
-    swings = [swing(one, end) for one in courses]
     return Side(
         means=np.array([one.mean() for one in windows]),
         noise=float(np.sqrt((errors**2).sum())) / len(errors),
-        allowed=SHARE * float(np.mean(swings)),
+        allowed=np.array([allowance(one, end) for one in courses]),
     )
 
 
-def swing(course: Course, end: float) -> float:
-    """The most by which a window's mean changed over the second half of the course.
+def allowance(course: Course, end: float) -> float:
+    """The standard deviation between seeds that one run of a training lets expect.
 
-    Each window spans a quarter of the course up to its own end.
+    One run does not show what another seed would do, but trainings have in common what their seeds
+    differ by: a run that still moves may be ahead or behind, one whose batches differ much has
+    data of which another draw differs much, and a share of the level. The constants were fitted on
+    the trainings that `benchmarks/calibrate.py` names; `benchmarks/compare.py` measures on others
+    how often they are wrong.
+
+    Args:
+        course: One quantity of one run.
+        end: Position at which the window ends.
+
+    Example:
+        >>> steps = np.arange(200)
+        >>> still = Course(at=steps * 1.0, values=np.full(200, 2.0), steps=steps, updates=True)
+        >>> allowance(still, 199.0)
+        0.04
     """
-    begin = float(course.at[0])
-    ends = begin + np.linspace(REACH, 1.0, LOOKS) * (end - begin)
-    means = [_mean(course.values[course.until(float(one))]) for one in ends]
-    return float(np.nanmax(np.abs(np.array(means) - means[-1]), initial=0.0))
+    inside = course.until(end)
+    window = _finite(course.values[inside])
+    level, error = abs(float(window.mean())), standard_error(window)
+    moved = MOVED * abs(float(window.mean()) - _mean_before(course, end))
+    if course.updates and len(window) >= SEEN:
+        # What an average over n updates has lost of the scatter of one comes back by sqrt(n).
+        count = int(course.steps[inside][-1] - course.steps[inside][0]) + 1
+        found = max(float(np.hypot(moved, BATCH * error * count**0.5)), LEAST * level)
+    else:
+        found = float(np.hypot(moved, SMOOTH * level))
+    if bool((_finite(course.values) >= 0).all()):
+        found = min(found, MOST * level)
+    return float(np.hypot(found, error))
 
 
-def _mean(values: Floats) -> float:
-    values = values[np.isfinite(values)]
+def _mean_before(course: Course, end: float) -> float:
+    """Mean over the window before the last one."""
+    values = _finite(course.values[course.until(end - WINDOW * (end - float(course.at[0])))])
     return float(values.mean()) if len(values) else float("nan")
+
+
+def _finite(values: Floats) -> Floats:
+    return values[np.isfinite(values)]
 
 
 def difference(before: Side, after: Side, tests: int) -> Difference:
     r"""Difference of two sides with a 95% interval that holds for all quantities together.
 
-    With several runs on a side the spread between them is what counts: Welch's t. The noise within
-    the runs is part of that spread, and its least value. Where both sides have one run, nothing in
-    them shows how another seed would differ. What stands for it is an assumption, stated here: the
-    standard deviation between seeds of a run is three quarters of the most by which its window mean
-    changed since half of the course, and at least 5% of its level. A run that still falls may be
-    ahead or behind by luck; one that stands still differs by its level. `benchmarks/compare.py`
-    measures how often that is wrong.
+    Seeds of a side measure their spread; three of them measure it badly. So their variance is
+    moderated (Smyth, 2004, Statistical Applications in Genetics and Molecular Biology 3): it is
+    averaged with what the runs let expect, which counts as much as `FREEDOM` seeds, and Student's
+    t has the degrees of freedom of both. Had the change no effect, both sides would have one
+    spread: what they let expect is averaged too, as estimates that err by a factor are, in the
+    logarithm. One run a side rests on the expectation alone.
 
     Args:
         before: Window means of the runs before.
@@ -105,38 +136,29 @@ def difference(before: Side, after: Side, tests: int) -> Difference:
         tests: How many quantities are judged together (Bonferroni).
 
     Example:
-        >>> one, two = Side(np.array([2.0]), 0.01, 0.0), Side(np.array([2.1]), 0.01, 0.0)
+        >>> one, two = (Side(np.array([mean]), 0.01, np.array([0.1])) for mean in (2.0, 2.1))
         >>> found = difference(one, two, 1)
         >>> abs(found.value) < found.half
         True
     """
-    value = after.mean - before.mean
-    noise = float(np.hypot(before.noise, after.noise))
+    sizes = len(before.means), len(after.means)
+    expected = _common(np.concatenate([before.allowed, after.allowed]) ** 2)
+    squares = sum(float(((one.means - one.mean) ** 2).sum()) for one in (before, after))
+    freedom = FREEDOM + sum(sizes) - 2
+    variance = (FREEDOM * expected + squares) / freedom
+    spread = (variance * (1 / sizes[0] + 1 / sizes[1])) ** 0.5
     level = 1 - ERROR / max(tests, 1) / 2
-    if len(before.means) + len(after.means) < 3:
-        least = LEVEL * min(abs(before.mean), abs(after.mean))
-        spread = float(np.hypot(max(before.allowed, least), max(after.allowed, least)))
-        half = float(ndtri(level)) * float(np.hypot(noise, spread))
-        return Difference(value, half, noise, spread, False)
-    spread, freedom = _welch(before.means, after.means)
-    half = float(stdtrit(freedom, level)) * max(spread, noise)
-    return Difference(value, half, noise, spread, True)
+    return Difference(
+        value=after.mean - before.mean,
+        half=float(stdtrit(freedom, level)) * spread,
+        noise=float(np.hypot(before.noise, after.noise)),
+        spread=spread,
+        measured=sum(sizes) > 2,
+    )
 
 
-def _welch(before: Floats, after: Floats) -> tuple[float, float]:
-    """Standard error of a difference of means, and its degrees of freedom (Welch, 1947).
-
-    A side of one run borrows the variance of the other one.
-    """
-    sizes = np.array([len(before), len(after)])
-    known = [one for one in (before, after) if len(one) > 1]
-    borrowed = float(np.var(known[0], ddof=1))
-    both = (before, after)
-    variances = np.array([np.var(x, ddof=1) if len(x) > 1 else borrowed for x in both])
-    parts = variances / sizes
-    total = float(parts.sum())
-    if len(known) < len(both):
-        return total**0.5, float(len(known[0]) - 1)
-    if total <= 0:
-        return 0.0, float(sizes.sum() - 2)
-    return total**0.5, float(total**2 / (parts**2 / (sizes - 1)).sum())
+def _common(variances: Floats) -> float:
+    """Geometric mean; the plain one if some are zero, of which no factor says how far they err."""
+    if bool((variances <= 0).any()):
+        return float(variances.mean())
+    return float(np.exp(np.log(variances).mean()))

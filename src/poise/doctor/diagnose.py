@@ -48,14 +48,18 @@ Structural faults first, then bookkeeping, scale, balance, symptoms, and the log
 
 LOCAL = frozenset((Fault.STARVATION, Fault.NO_EFFECT, Fault.STUCK, Fault.SATURATION, Fault.JUMP))
 """Faults that explain others in the same terms (and in a total) only."""
-LOCAL_RULES = frozenset(("parameters-untrained", "term-reaches-nothing"))
-"""Rules of which the same holds, but what they find explains findings about parameters too."""
+LOCAL_RULES = frozenset(("parameters-untrained", "term-reaches-nothing", "gradient-jump"))
+"""Rules of which the same holds, but what they find explains findings about parameters and about
+the norm of all gradients too."""
 
 
 def _rank(finding: Finding) -> tuple[int, bool, int, bool, int]:
-    """Broken expectations stand last within their severity: any fault can be behind them."""
+    """What another finding explains stands behind what nothing does, and both within a severity.
+
+    Broken expectations stand last: any fault can be behind them.
+    """
     fault, hoped = CAUSE_FIRST.index(finding.fault), finding.rule in EXPECTATIONS
-    return (finding.severity.rank, hoped, fault, bool(finding.caused_by), finding.steps[0])
+    return (finding.severity.rank, hoped, bool(finding.caused_by), fault, finding.steps[0])
 
 
 def _linked(findings: Sequence[Finding], run: Run) -> list[Finding]:

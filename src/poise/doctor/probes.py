@@ -19,6 +19,8 @@ STILL = 0.05
 """A term that lost less than this of its start hardly moves."""
 MOVED = 0.3
 """A term that lost this part of its start shows that the training works."""
+RISEN = 1.5
+"""End over opening from which a term ended worse than it began: five first values scatter less."""
 HALVED = 0.5
 """A term that lost half of its starting value has been learned, whatever its share."""
 LAG = 1 / 3
@@ -149,6 +151,13 @@ def shares(case: Case) -> Place | None:
     return next((one for one in places(case, Kind.GRADIENT_SHARE) if len(one.names) > 1), None)
 
 
+def balanced(case: Case) -> Place | None:
+    """Gradient shares at the fork where a balancer weighs the terms; None without one."""
+    there = {one.where for one in places(case, Kind.FORK_WEIGHT)}
+    found = (one for one in places(case, Kind.GRADIENT_SHARE) if one.where in there)
+    return next((one for one in found if len(one.names) > 1), None)
+
+
 def norms(case: Case) -> Place | None:
     """Norms of the weighted gradients, at the place that `shares` takes."""
     return next((one for one in places(case, Kind.GRADIENT_NORM_OF_TERM) if one.names), None)
@@ -270,9 +279,16 @@ def movers(case: Case, besides: str) -> Iterator[str]:
 
 
 def held_back(case: Case, term: str) -> bool:
-    """True if a task hardly moves while another one does."""
+    """True if a task hardly moves, or ends worse than it began, while another one falls.
+
+    A term that rises in its first records has a high start and falls from there; it is measured
+    against its opening too.
+    """
     lost = fallen(case, term)
-    return lost is not None and lost < STILL and any(True for _ in movers(case, term))
+    if lost is None or not any(True for _ in movers(case, term)):
+        return False
+    trace = case.stretches[0].traces[term]
+    return lost < STILL or trace.end > RISEN * trace.opening > 0
 
 
 def lags(case: Case, term: str) -> bool:

@@ -199,11 +199,16 @@ def passed(
         with quiet():
             return passed_back(term, places, factor)
     except RuntimeError as error:
-        raise GraphError(
-            f"term '{name}': expected a graph that can be passed backward and kept, got: "
-            f"{str(error).splitlines()[0]} Measure before the training's own backward(); with "
-            "reentrant checkpointing or a compiled loss use poise.fork."
-        ) from error
+        raise impassable(name, error) from error
+
+
+def impassable(name: str, error: RuntimeError) -> GraphError:
+    """What to say where a term's graph cannot be passed backward."""
+    return GraphError(
+        f"term '{name}': expected a graph that can be passed backward and kept, got: "
+        f"{str(error).splitlines()[0]} Measure before the training's own backward(); with "
+        "reentrant checkpointing or a compiled loss use poise.fork."
+    )
 
 
 def reading_of(

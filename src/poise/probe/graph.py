@@ -112,6 +112,15 @@ class Graph:
         """Which parameters each term reaches."""
         return self._reach()
 
+    @cached_property
+    def leaves(self) -> dict[Tensor, tuple[str, ...]]:
+        """Every leaf that some term reaches, a parameter of the model or not, with those terms."""
+        names = tuple(self._sources)
+        return {
+            one: tuple(name for k, name in enumerate(names) if bits >> k & 1)
+            for one, bits in self._leaves.items()
+        }
+
     @property
     def shared(self) -> dict[str, Tensor]:
         """The shared parameters by name."""

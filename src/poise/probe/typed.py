@@ -74,15 +74,19 @@ def norm(one: Tensor) -> Tensor:
 
 
 def passed_back(
-    term: Tensor, places: Sequence[Tensor | GradientEdge], factor: float = 1.0
+    term: Tensor,
+    places: Sequence[Tensor | GradientEdge],
+    factor: float = 1.0,
+    *,
+    keep: bool = True,
 ) -> list[Tensor | None]:
-    """Gradient of `factor * term` at each place, the graph kept; None where there is none."""
+    """Gradient of `factor * term` at each place, the graph kept or freed; None for no gradient."""
     grad = cast(Callable[..., Any], torch.autograd.grad)
     found = grad(
         term,
         list(places),
         grad_outputs=torch.full_like(term, factor),
-        retain_graph=True,
+        retain_graph=keep,
         allow_unused=True,
     )
     return list(found)

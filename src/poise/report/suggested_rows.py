@@ -6,6 +6,8 @@ from poise.doctor.suggest import Spread, Suggested, Suggestion
 from poise.report import plain
 
 Row = tuple[str, ...]
+MORE = "Watch(every=10, budget=0.2) measures more often"
+"""What to do where one probe says nothing about the run."""
 SOURCES = {
     "given": "the shares that were asked for",
     "declared shares": "the declared shares",
@@ -18,11 +20,12 @@ def title(found: Suggestion) -> str:
 
     Example:
         >>> title(Suggestion(source="weights", where="at the fork 'z'", probes=1, steps=(0, 0)))
-        "for the weights, read as shares, at the fork 'z'; 1 probe, step 0"
+        "for the weights, read as shares, at the fork 'z'; 1 probe, step 0: no spread; ..."
     """
     often = "1 probe" if found.probes == 1 else f"medians of {found.probes:,} probes"
     what = SOURCES.get(found.source, found.source)
-    return f"for {what}, {plain.plain(found.where)}; {often}, {plain.span(found.steps)}"
+    text = f"for {what}, {plain.plain(found.where)}; {often}, {plain.span(found.steps)}"
+    return f"{text}: no spread; {MORE}" if found.probes == 1 else text
 
 
 def rows(found: Suggestion) -> list[Row]:
@@ -37,13 +40,18 @@ def _row(found: Suggestion, one: Suggested) -> Row:
         plain.percent(one.wish),
         plain.percent(one.share.median),
         plain.brief(found.weights[one.name]),
-        _range(one.suggested),
-        f"{plain.percent(one.expected.low)} to {plain.percent(one.expected.high)}",
+        _range(one.suggested, found.probes),
+        _given(one.expected, found.probes),
     )
 
 
-def _range(one: Spread) -> str:
-    return f"{plain.brief(one.low)} to {plain.brief(one.high)}"
+def _range(one: Spread, probes: int) -> str:
+    return "-" if probes == 1 else f"{plain.brief(one.low)} to {plain.brief(one.high)}"
+
+
+def _given(one: Spread, probes: int) -> str:
+    low, high = plain.percent(one.low), plain.percent(one.high)
+    return low if probes == 1 else f"{low} to {high}"
 
 
 def moves(found: Suggestion) -> str:

@@ -48,6 +48,22 @@ def test_a_slow_rise_counts_too() -> None:
     assert one.severity is not Severity.NOTE
 
 
+def test_a_term_that_only_grew_out_of_all_range() -> None:
+    """A third of the total at first and 30,000 times as large at the end, without any fall."""
+    feeds_itself = 0.5 * np.exp(np.linspace(0, np.log(3e4), N))
+    terms = {"wave_loss": feeds_itself, "aux_loss": decay(RNG, 1, 0.3)}
+    (one,) = found_by(LateDegradation(), make_run(terms))
+    assert (one.severity, one.terms[0]) == (Severity.ERROR, "wave_loss")
+
+
+def test_a_penalty_that_was_nothing_at_first_is_silent() -> None:
+    """The same growth, from a thousandth of the total: a term that was as good as off."""
+    late = 1e-3 * np.exp(np.linspace(0, np.log(3e4), N))
+    assert not found_by(
+        LateDegradation(), make_run({"l1_loss": late, "ce_loss": decay(RNG, 90, 80)})
+    )
+
+
 def test_penalties_and_adversaries_are_notes() -> None:
     """The same rise under another name."""
     for name in ("kl", "g_adv_loss"):
@@ -106,3 +122,21 @@ def test_a_growing_gradient_norm_is_a_note_while_losses_fall() -> None:
     (one,) = found_by(GradientGrowth(), make_run(undone(20), grad_norm=norm))
     assert one.severity is Severity.WARNING
     assert not found_by(GradientGrowth(), make_run(undone(20), grad_norm=np.geomspace(1, 6, N)))
+
+
+def test_growth_by_a_planned_jump_of_the_weights_is_a_note() -> None:
+    """The weight goes up twentyfold at once and the norm with it; without that it is a warning."""
+    loss = decay(RNG, 1, 0.2)
+    weight = np.where(LATE, 20.0, 1.0)
+    norm = np.where(LATE, 20.0, 1.0) * (1 + 0.01 * RNG.standard_normal(N))
+    planned = make_run(
+        {"ce": loss}, total=weight * loss, weight_history={"ce": weight}, grad_norm=norm
+    )
+    unsaid = make_run({"ce": loss * weight}, grad_norm=norm)
+    grows = norm.copy()
+    grows[LATE] *= np.geomspace(1, 40, LATE.sum())
+    since = make_run(
+        {"ce": loss}, total=weight * loss, weight_history={"ce": weight}, grad_norm=grows
+    )
+    found = [found_by(GradientGrowth(), one)[0].severity for one in (planned, unsaid, since)]
+    assert found == [Severity.NOTE, Severity.WARNING, Severity.WARNING]

@@ -10,10 +10,10 @@ from tests.doctor.build_probes import fall, watched
 from tests.doctor.rules_of import found_by
 
 
-def made(seed: int, after: list[float], *, role: str = "task") -> Run:
+def made(seed: int, after: list[float], *, role: str = "task", end: float = 4.0) -> Run:
     """A term that starts at step 100 with the given norms, beside one of norm 1."""
     rng = np.random.default_rng(seed)
-    terms = {"ce": fall(2, 1, rng), "mass": fall(5, 4, rng)}
+    terms = {"ce": fall(2, 1, rng), "mass": fall(5, end, rng)}
     weights = {"ce": np.ones(200), "mass": np.repeat([0.0, 0.2], 100)}
     steps = [20, 50, 80, 100, 120, 150]
     norms = {"ce": 1 + 0.1 * rng.standard_normal(6), "mass": [0.0, 0.0, 0.0, *after]}
@@ -32,6 +32,18 @@ def test_a_jump_is_found_and_a_ramp_is_not(seed: int) -> None:
     (one,) = found_by(GradientJump(), made(seed, [13.0, 9.0, 6.0]))
     assert (one.severity, one.terms, one.steps[0]) == (Severity.WARNING, ("mass",), 100)
     assert not found_by(GradientJump(), made(seed, [0.1, 0.5, 1.0]))
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_gradient_that_is_uneven_at_one_value_points_at_the_loss_function(seed: int) -> None:
+    """40-fold at an even value is told; 3-fold is not, nor 40-fold while the value falls as far."""
+    (steep,) = found_by(GradientJump(), made(seed, [40.0, 1.0, 6.0]))
+    assert "steepest where the error is small" in steep.action
+    assert "40 times as large at one probe" in steep.evidence[1].text
+    for near in (made(seed, [13.0, 9.0, 6.0]), made(seed, [40.0, 9.0, 1.0], end=0.1)):
+        (one,) = found_by(GradientJump(), near)
+        assert "steepest" not in one.action
+        assert len(one.evidence) == 1
 
 
 def test_an_adversary_that_starts_late_is_a_note() -> None:

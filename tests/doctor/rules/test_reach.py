@@ -80,6 +80,21 @@ def test_untrained_parameters_are_notes() -> None:
     assert not found_by(ParametersUntrained(), watched(terms(0)))
 
 
+def replaced(foreign: int) -> list[Severity]:
+    """What is found where the optimizer lacks 1000 elements and holds others instead."""
+    held = {"unoptimised": ["trunk.weight"], "unoptimised_elements": 1000}
+    facts = {"parameters": {**held, "foreign_elements": foreign}}
+    return [
+        one.severity for one in found_by(ParametersUntrained(), watched(terms(0), declared=facts))
+    ]
+
+
+def test_an_optimizer_with_parameters_of_before() -> None:
+    """A module was replaced after the optimizer was made; a learned task weight is no module."""
+    assert replaced(800) == [Severity.WARNING]
+    assert replaced(3) == replaced(0) == [Severity.NOTE]
+
+
 def test_a_reentrant_checkpoint_hides_parameters() -> None:
     """Nothing is claimed of what the graph cannot show; a compiled region hides nothing."""
     reach = {"ce": ("trunk.weight",), "edge": ()}

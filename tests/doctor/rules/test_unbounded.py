@@ -36,6 +36,15 @@ def test_an_actor_or_an_adversary_is_a_note() -> None:
         assert one.severity is Severity.NOTE
 
 
+@pytest.mark.parametrize(("depth", "severity"), [(4000, Severity.WARNING), (20, Severity.NOTE)])
+def test_an_adversary_that_leaves_every_scale(depth: float, severity: Severity) -> None:
+    """A critic without its constraint is no swing: two hundred times its first quarter."""
+    values = 1 - depth * TIME**6 + 0.01 * RNG.standard_normal(N)
+    declared = {"roles": {"d_loss": "adversary"}}
+    (one,) = found_by(DrivenDown(), make_run({"d_loss": values}, total=None, declared=declared))
+    assert one.severity is severity
+
+
 def test_a_critic_and_an_actor_that_leave_their_range() -> None:
     """Growth of 200 and 100 from their own starts; the logged return is quoted."""
     terms = {"critic_loss": 30 * np.geomspace(1, 200, N), "actor_loss": 20 - 2020 * TIME}

@@ -29,6 +29,7 @@ from poise.doctor.rules.gradient_share import (
 )
 from poise.doctor.rules.gradients_kept import GradientsKept
 from poise.doctor.rules.jump import TermJump, TermSwitches, TotalJump
+from poise.doctor.rules.logged_rate import LearningRateNotAsLogged
 from poise.doctor.rules.motion import AverageCannotMove, OptimizerNeverSteps, ParametersStill
 from poise.doctor.rules.no_effect import (
     RewardZero,
@@ -74,6 +75,7 @@ from poise.doctor.rules.unaccounted import UnaccountedTerms, UnaccountedTotal
 from poise.doctor.rules.unbounded import DrivenDown, FallsUndiminished, RunawayValues
 from poise.doctor.rules.watching import MeasuringFailed, TotalUnused, TotalWithoutGraph
 from poise.doctor.rules.weight_normaliser import NormaliserStarvesGradient
+from poise.doctor.rules.weight_zero import WeightZero
 from poise.doctor.rules.zero_rate import LearningRateRounded, LearningRateZero
 from poise.errors import RuleNameError
 
@@ -117,6 +119,7 @@ RULES: tuple[Rule, ...] = (
     LearningRateFloorEarly(),
     LearningRateReset(),
     LearningRateSawtooth(),
+    LearningRateNotAsLogged(),
     LearningRateRounded(),
     SchedulerCrash(),
     GradientsKept(),
@@ -131,6 +134,7 @@ RULES: tuple[Rule, ...] = (
     TotalZero(),
     TermConstant(),
     WeightConstant(),
+    WeightZero(),
     RewardZero(),
     DrivenDown(),
     FallsUndiminished(),

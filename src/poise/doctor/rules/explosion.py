@@ -10,6 +10,7 @@ from poise.doctor.finding import Evidence, Fault, Finding, Severity
 from poise.doctor.hints import role_of
 from poise.doctor.proofs import rerun
 from poise.doctor.rule import Need
+from poise.doctor.rules.jump import planned_rise
 from poise.doctor.series import multiple, number, python_name
 from poise.doctor.shares import known_weight
 from poise.doctor.stats import spikes
@@ -46,7 +47,8 @@ class LateDegradation:
     Statistic: median of the last tenth over the lowest running median (a twentieth of the records),
     between restarts. Thresholds: a factor of 3 for a quantity that had at least halved and
     has a tenth of its starting level back; 10 for one
-    that only grew, was not negligible at its start, and ends near its maximum. 3 is far above what
+    that only grew, was not negligible at its start (a hundredth of its end, or, for a term, a
+    twentieth of the total then), and ends near its maximum. 3 is far above what
     noise does to running medians (healthy runs stay below 1.5) and above warm restarts of the
     learning rate. It is a warning for totals and task terms, an error if the final level is 100
     times the best and above the start.
@@ -65,7 +67,8 @@ class LateDegradation:
         stretch = case.stretches[0]
         if len(stretch) < 20:
             return
-        risen = [one for one in stretch.of_kind(Kind.TERM, Kind.TOTAL) if _undone(one)]
+        losses = stretch.of_kind(Kind.TERM, Kind.TOTAL)
+        risen = [one for one in losses if _undone(one, mattered=_mattered(case, stretch, one))]
         counted = [one for one in risen if _counts(case, one)]
         sure = [one for one in counted if _sure(case, stretch, one)]
         if sure:
@@ -74,7 +77,16 @@ class LateDegradation:
             yield _degraded(stretch, counted, note=True)
 
 
-def _undone(one: Trace) -> bool:
+def _mattered(case: Case, stretch: Stretch, one: Trace) -> bool:
+    """True for a total, and for a term that was a part of its total from the start."""
+    total = stretch.traces.get(case.total.name) if case.total is not None else None
+    if total is None or one.kind == Kind.TOTAL:
+        return one.kind == Kind.TOTAL
+    weight = abs(known_weight(case, one.name) or 1.0)
+    return one.opening * weight > MATTERS * abs(total.opening)
+
+
+def _undone(one: Trace, *, mattered: bool = False) -> bool:
     if not one.positive or len(one) < 20 or one.best < 0:
         return False
     tail = one.smoothed[-max(1, len(one) // 10) :]
@@ -85,7 +97,8 @@ def _undone(one: Trace) -> bool:
         return False
     if had_fallen:
         return bool(tail.min() > WORSE * one.best) and one.end > BACK * one.start
-    grown = one.end > RUNAWAY * one.start > 0 and one.opening > NEGLIGIBLE * one.end
+    was_on = mattered or one.opening > NEGLIGIBLE * one.end
+    grown = one.end > RUNAWAY * one.start > 0 and was_on
     return grown and one.end > 0.5 * float(one.smoothed.max())
 
 
@@ -115,14 +128,15 @@ def _sure(case: Case, stretch: Stretch, one: Trace) -> bool:
         return True
     weight = abs(known_weight(case, one.name) or 1.0)
     only_grew = one.best >= 0.5 * one.start
-    mattered = one.opening * weight > MATTERS * abs(total.opening)
-    return one.end * weight > MATTERS * abs(total.end) and (mattered or not only_grew)
+    matters = one.end * weight > MATTERS * abs(total.end)
+    return matters and (_mattered(case, stretch, one) or not only_grew)
 
 
 def _all_hinted(case: Case, stretch: Stretch) -> bool:
     """True if no task term rises with the total: its growth is what adversaries and returns do."""
     tasks = [one for one in stretch.terms if role_of(case, one.name) == "task" and not one.zero]
-    return bool(stretch.terms) and not any(_undone(one) for one in tasks)
+    risen = (_undone(one, mattered=_mattered(case, stretch, one)) for one in tasks)
+    return bool(stretch.terms) and not any(risen)
 
 
 def _onset(one: Trace) -> int:
@@ -163,7 +177,7 @@ def _degraded(stretch: Stretch, risen: list[Trace], *, note: bool = False) -> Fi
             "a tenth of the learning rate from that checkpoint on",
             f"'{lead.name}' must stay near {number(lead.best)}",
         ),
-        caused_by=("nonfinite-gradient", "total-jump", "term-jump", "lr-reset"),
+        caused_by=("nonfinite-gradient", "gradient-jump", "total-jump", "term-jump", "lr-reset"),
     )
 
 
@@ -291,9 +305,11 @@ class GradientGrowth:
     Statistic: median of the last tenth over the lowest running median of a logged gradient norm,
     and the same for the total. Thresholds: 10 for the norm; it is a note, because late-growing
     terms and sharper minima do it in healthy runs too; with a total above 1.5 times its best it is
-    a warning.
+    a warning, unless the total's rise is a planned one (`total-jump` names the weight) and the norm
+    has not grown tenfold since.
 
-    Healthy look-alikes: overfitting on purpose, terms that start late, adversarial training.
+    Healthy look-alikes: overfitting on purpose, terms and stages that start late, adversarial
+    training.
     """
 
     name: ClassVar[str] = "gradient-norm-growth"
@@ -305,10 +321,18 @@ class GradientGrowth:
         stretch = case.stretches[0]
         total = stretch.traces.get(case.total.name) if case.total is not None else None
         undone = total is not None and _undone(total)
+        planned = planned_rise(case) if undone else None
         for one in stretch.of_kind(Kind.GRAD_NORM):
             late = one.best_at < 0.9 * len(one) and len(one) >= 20
             if late and one.best > 0 and one.end > RUNAWAY * one.best:
-                yield _growth(one, serious=undone and total is not None and total.positive)
+                serious = undone and total is not None and total.positive
+                yield _growth(one, serious=serious and not _since(one, planned))
+
+
+def _since(one: Trace, planned: int | None) -> bool:
+    """True if a planned rise of the total explains the growth: there is none since."""
+    after = None if planned is None else one.smoothed[one.first >= planned]
+    return after is not None and len(after) > 0 and one.end <= RUNAWAY * float(after.min())
 
 
 def _growth(one: Trace, *, serious: bool) -> Finding:
@@ -334,5 +358,5 @@ def _growth(one: Trace, *, serious: bool) -> Finding:
         "losses still fall, a term starts late, or one batch is fitted on purpose.",
         action="Log the gradient norm of each term (poise.Watch) to see which one grows.",
         verify=rerun("half the learning rate", f"'{one.name}' must stay near {number(one.best)}"),
-        caused_by=("late-degradation",),
+        caused_by=("late-degradation", "total-jump", "gradient-jump"),
     )

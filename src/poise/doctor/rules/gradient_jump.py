@@ -7,7 +7,7 @@ import numpy as np
 
 from poise.doctor.case import Case
 from poise.doctor.finding import Evidence, Fault, Finding, Severity
-from poise.doctor.probes import Place, norms
+from poise.doctor.probes import Place, norms, weight_at
 from poise.doctor.proofs import rerun
 from poise.doctor.rule import Need
 from poise.doctor.series import multiple, weight_history
@@ -15,6 +15,10 @@ from poise.run import Series
 
 JUMP = 3.0
 """Gradient norm of the new term over that of all others together before it began."""
+UNEVEN = 10.0
+"""Largest over smallest gradient of one value from which the loss function is looked at."""
+ALIKE = 2.0
+"""Largest over smallest value that still count as one."""
 
 
 @final
@@ -26,7 +30,9 @@ class GradientJump:
 
     Statistic: norm of the term's weighted gradient at the first three probes after its weight left
     0 (or after its first record), largest of them, over the median sum of the others' norms at the
-    last three probes before. Threshold: 3; a gentle ramp starts far below 1.
+    last three probes before. Threshold: 3; a gentle ramp starts far below 1. If its gradient, its
+    weight apart, differs tenfold between three probes or more after the start while its value does
+    not double, that is said too: a logarithm or a root of an error is steepest where it is small.
 
     Healthy look-alikes: ramps, warm starts, terms that start with the training, adversaries that
     start late by design (a note).
@@ -55,6 +61,11 @@ class GradientJump:
     def _finding(self, case: Case, place: Place, term: str, start: int, ratio: float) -> Finding:
         adversary = case.role(term) == "adversary"
         steps = (start, int(place.steps[place.steps >= start][:3].max()))
+        uneven = _uneven(case, place, term, start)
+        better = (
+            " Its loss function is steepest where the error is small (poise.inspect shows it): take "
+            "one of bounded slope, such as Huber in the unit of the error."
+        )
         return Finding(
             rule=self.name,
             fault=self.fault,
@@ -72,13 +83,42 @@ class GradientJump:
                     value=ratio,
                     threshold=JUMP,
                 ),
+                *uneven,
             ),
             cause="It starts at full weight with an error that was never trained. Expected for a "
             "stage that is meant to start over.",
             action=f"Ramp the weight of '{term}' up from 0 (poise.schedule), or start it with "
-            f"{multiple(1 / ratio)} of the weight.",
+            f"{multiple(1 / ratio)} of the weight.{better if uneven else ''}",
             verify=rerun("that ramp", f"no other term may rise from step {start} on"),
         )
+
+
+def _uneven(case: Case, place: Place, term: str, start: int) -> tuple[Evidence, ...]:
+    """What a gradient says that changes tenfold while its value does not; empty if it does not."""
+    table = case.train
+    one: Series | None = table.series.get(term)
+    after = place.steps >= start
+    weights = np.abs(weight_at(case, term, place.steps[after]))
+    if one is None or np.count_nonzero(weights) < 3:
+        return ()
+    lengths = (place.of(term)[after] / np.where(weights > 0, weights, np.inf))[weights > 0]
+    values = np.abs(one.values[table.steps_of(one) >= start])
+    values = np.quantile(values[np.isfinite(values)], (0.1, 0.9))
+    if lengths.min() <= 0 or values[0] <= 0:
+        return ()
+    spread, change = float(lengths.max() / lengths.min()), float(values[1] / values[0])
+    if spread < UNEVEN or change > ALIKE:
+        return ()
+    return (
+        Evidence(
+            text=f"gradient of '{term}', weight apart: {multiple(spread)} times as large at one "
+            f"probe as at another, while its value stays within a factor of {change:.2f}",
+            series=f"gradient_norm/{term}",
+            steps=(start, int(place.steps[-1])),
+            value=spread,
+            threshold=UNEVEN,
+        ),
+    )
 
 
 def _start(case: Case, term: str) -> int | None:

@@ -1,6 +1,7 @@
 """Who owns the gradient of what the terms share: one term nearly all, another nearly none."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import ClassVar, final
 
 import numpy as np
@@ -15,6 +16,7 @@ from poise.doctor.probes import (
     STILL,
     Place,
     at,
+    balanced,
     fallen,
     held_back,
     in_windows,
@@ -114,7 +116,8 @@ class GradientStarvation:
     Statistic: share of the term in the sum of the norms of the weighted gradients, median of each
     window of 10 probes. Threshold: below 0.01 in at least half of the windows while its weight is
     steady (within 10%, not the beginning of a ramp). A warning if two probes agree and, in 20
-    records or more, the term has lost less than 5% of its start while another task lost 30%; or if
+    records or more, the term has lost less than 5% of its start, or ends at 1.5 times its first
+    values, while another task lost 30%; or if
     its share is below 0.0001, so that a weight ten times as large would change nothing either, and
     it lags as in `value-starvation`: not halved, and less than a third of the other tasks' median
     fall in the logarithm. Else a note.
@@ -183,7 +186,9 @@ class GradientDominance:
 
     Statistic: gradient share as in `gradient-starvation`. Threshold: above 0.95 in at least half of
     the windows. A warning if a task with a weight hardly falls meanwhile (less than 5% in 20
-    records while the owner or another lost 30%) and two probes agree; else a note.
+    records while the owner or another lost 30%) and two probes agree; else a note. Where it does
+    not hold for the whole run, the stages are judged, each by its median: stretches of at least 3
+    probes and a tenth of all over which no weight changes by more than 10%; then it is a note.
 
     Healthy look-alikes: a weight chosen to be ten times that of the others, other terms that have
     converged or learn all the same, one generator term against small penalties: notes. An
@@ -203,6 +208,11 @@ class GradientDominance:
         tasks = [one for one in place.names if one != top and judged(case, one)]
         if judged(case, top) and tasks and _often(in_windows(place.of(top)) > OWNS):
             yield self._finding(case, place, top, [one for one in tasks if held_back(case, one)])
+            return
+        owned = [part for part in _stages(case, place) if _owner(case, part)]
+        if owned:
+            longest = max(owned, key=len)
+            yield self._stage(case, longest, _owner(case, longest))
 
     def _finding(self, case: Case, place: Place, top: str, victims: list[str]) -> Finding:
         weights = {n: abs(float(weight_at(case, n, place.steps)[-1])) for n in place.names}
@@ -226,8 +236,49 @@ class GradientDominance:
             action=f"Lower the weight of '{top}' {multiple(place.median(top) / 0.5)} times or more "
             "and compare what the other terms reach.",
             verify=rerun("that weight", "the other terms must end lower"),
-            caused_by=(*NORMALISERS, "counts-apart", "term-gradient-zero"),
+            caused_by=(*NORMALISERS, "counts-apart", "term-gradient-zero", "gradient-jump"),
         )
+
+    def _stage(self, case: Case, part: Place, top: str) -> Finding:
+        """The finding about a stage in which `top` owns the gradient."""
+        whole = self._finding(case, part, top, [])
+        weights = {n: number(float(weight_at(case, n, part.steps)[-1])) for n in part.names}
+        told = ", ".join(f"'{name}' {weight}" for name, weight in weights.items())
+        return replace(
+            whole,
+            summary=f"'{top}' owns {part.median(top):.1%} of the gradient "
+            f"{at(case, part, top)} in the stage of steps {part.span[0]} to {part.span[1]}, with "
+            f"weights {told}",
+            evidence=whole.evidence[:1],
+        )
+
+
+def _stages(case: Case, place: Place) -> Iterator[Place]:
+    """Parts of a place over which no weight changes, long enough to be judged, in order.
+
+    A run whose weights never change has none: it is judged as a whole.
+    """
+    weights = np.stack([weight_at(case, one, place.steps) for one in place.names], axis=1)
+    first, count = 0, len(place)
+    for end in range(1, count + 1):
+        top = np.abs(weights[first])
+        if end < count and (np.abs(weights[end] - weights[first]) <= STEADY * top).all():
+            continue
+        if max(3, count // 10) <= end - first < count:
+            part = slice(first, end)
+            yield replace(place, steps=place.steps[part], values=place.values[part])
+        first = end
+
+
+def _owner(case: Case, part: Place) -> str:
+    """The term that owns the gradient in a stage while another task has a weight; else empty."""
+    top = max(part.names, key=part.median)
+    others = [
+        name
+        for name in part.names
+        if name != top and judged(case, name) and weight_at(case, name, part.steps)[-1] != 0
+    ]
+    return top if others and judged(case, top) and part.median(top) > OWNS else ""
 
 
 @final
@@ -287,6 +338,8 @@ class ShareNotHonoured:
     Statistic: median of each window against the declared share. Threshold: apart by a factor of 3
     in at least half of the windows, 3 probes or more, declared 1% or more.
 
+    Where a balancer weighs the terms at a fork, that is the place; else all shared parameters.
+
     Healthy look-alikes: a balancer in its first steps (three probes outlast them), shares declared
     for one place and measured at another: the finding names the place.
     """
@@ -297,7 +350,7 @@ class ShareNotHonoured:
 
     def check(self, case: Case) -> Iterator[Finding]:
         """At most one finding: the term that is farthest off."""
-        place, wanted = shares(case), declared_shares(case)
+        place, wanted = balanced(case) or shares(case), declared_shares(case)
         if place is None or len(place) < 3:
             return
         off = {

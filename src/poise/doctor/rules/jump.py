@@ -261,6 +261,17 @@ def _burst(one: Trace, step: Step, window: int) -> bool:
     return float(one.high[step.at : step.at + window].max()) > BURST * level
 
 
+def planned_rise(case: Case) -> int | None:
+    """Last step at which the total at least doubles by a logged weight, factor or stage."""
+    stretch = case.stretches[0]
+    total = None if case.total is None else stretch.traces.get(case.total.name)
+    if total is None:
+        return None
+    jumps = [_explain(case, stretch, total, step) for step in _steps(total)]
+    rises = [one.at for one in jumps if one.why and one.rises and one.ratio >= DOUBLED]
+    return max(rises, default=None)
+
+
 def _shrinks(jump: _Jump) -> bool:
     return jump.step.after > 0 and jump.step.before >= TERM * jump.step.after
 
@@ -353,5 +364,5 @@ def _finding(case: Case, jumps: list[_Jump]) -> Finding:
         action=f"If {named(top.terms)} is meant to change there, ramp its weight over a few "
         "thousand steps; if not, find the condition that switches it.",
         verify=rerun("the ramp", f"'{top.trace.name}' must not jump at step {top.at}"),
-        caused_by=("term-switches-on-and-off", "lr-reset"),
+        caused_by=("gradient-jump", "term-switches-on-and-off", "lr-reset"),
     )

@@ -9,6 +9,7 @@ from poise.doctor.case import Case
 from poise.doctor.finding import Evidence, Fault, Finding, Severity
 from poise.doctor.probes import moved, optimizers, reach, weight_at
 from poise.doctor.proofs import MOTION
+from poise.doctor.rates import acting_rates
 from poise.doctor.rule import Need
 from poise.doctor.series import named, number, span
 from poise.run import Ints, Kind, Series, Table
@@ -61,7 +62,7 @@ class OptimizerNeverSteps:
     def _finding(self, case: Case, waiting: int, usual: int, done: int) -> Finding:
         table = case.train
         skipped, thrown = _count(table, "skipped"), _count(table, "discarded")
-        rates = [one for one in table.of_kind(Kind.LEARNING_RATE) if len(one)]
+        rates = acting_rates(case, table)
         zero = bool(rates) and all(float(one.values[-1]) == 0.0 for one in rates)
         facts = [
             Evidence(
@@ -172,7 +173,7 @@ class ParametersStill:
     def _finding(self, case: Case, still: list[str], *, everything: bool) -> Finding:
         steps, values = moved(case)[still[0]]
         where = int(steps.min()), int(steps.max())
-        rates = [one for one in case.train.of_kind(Kind.LEARNING_RATE) if len(one)]
+        rates = acting_rates(case, case.train)
         zero = [one for one in rates if not np.any(one.values)]
         asked = bool(zero) and not everything
         facts = [

@@ -30,6 +30,8 @@ PROBES = 5
 """Probes that must all show it; a satisfied margin is zero now and then."""
 EXACTLY = 2
 """The same for a gradient that is 0 to the last bit, which is told as a warning below 5."""
+REPLACED = 0.5
+"""Foreign elements of an optimizer over those it lacks, from which they are modules of before."""
 DEVIATES = 0.05
 """Deviation from "twice the weight, twice the gradient" that half precision cannot cause."""
 
@@ -219,7 +221,9 @@ class ParametersUntrained:
     Statistic: parameters with `requires_grad=True` that no term of the measured batches reaches,
     and those of the model in no watched optimizer. Threshold: one. A note, but a warning if a task
     some of whose own parameters no optimizer holds is on a plateau while others move (see
-    `plateau-while-others-move`): then no unwatched optimizer trains them either.
+    `plateau-while-others-move`): then no unwatched optimizer trains them either. And a warning if
+    an optimizer holds elements that are not of the model, half as many as those that it lacks or
+    more: they are what the missing modules were replaced with, or were before they were replaced.
 
     Healthy look-alikes: all of a frozen backbone, a second optimizer that is not watched, branches
     that only some batches use. Not counted as unreached: parameters that were seen to move (learned
@@ -238,21 +242,24 @@ class ParametersUntrained:
         loose = [name for name in _texts(held.get("unoptimised")) if name in reached]
         flat = {name for one in Plateau().check(case) for name in one.terms}
         lost = [one for one in reach(case) if _owned(case, one) & {*loose} and one in flat]
-        yield from self._note(case, "that no term reaches", _unreached(case), [])
-        yield from self._note(
-            case, "that a term reaches but no watched optimizer holds", loose, lost
-        )
+        yield from self._note(case, "that no term reaches", _unreached(case), [], 0)
+        what = "that a term reaches but no watched optimizer holds"
+        yield from self._note(case, what, loose, lost, _replaced(held))
 
-    def _note(self, case: Case, what: str, names: list[str], lost: list[str]) -> Iterator[Finding]:
+    def _note(
+        self, case: Case, what: str, names: list[str], lost: list[str], replaced: int
+    ) -> Iterator[Finding]:
         modules = list(dict.fromkeys(name.rpartition(".")[0] or name for name in names))
         if not modules:
             return
         steps = (int(case.train.steps.min()), int(case.train.steps.max()))
         tail = f": {named(lost)} hardly falls" if lost else ""
+        if replaced:
+            tail += f"; the optimizer holds {replaced} elements that are not of the model instead"
         yield Finding(
             rule=self.name,
             fault=self.fault,
-            severity=Severity.WARNING if lost else Severity.NOTE,
+            severity=Severity.WARNING if lost or replaced else Severity.NOTE,
             terms=(*lost, *(one for one in modules if one not in lost)),
             steps=steps,
             summary=f"{len(names)} trainable parameters {what}, in {named(modules)}{tail}",
@@ -272,6 +279,14 @@ class ParametersUntrained:
             f"optimizer.step(); print((model.get_parameter({names[0]!r}) - before).abs().max())",
             caused_by=("term-reaches-nothing",),
         )
+
+
+def _replaced(held: Mapping[str, object]) -> int:
+    """Elements of optimizers that are not of the model, if there are enough to be its old ones."""
+    foreign, lacking = held.get("foreign_elements"), held.get("unoptimised_elements")
+    if not isinstance(foreign, int) or not isinstance(lacking, int) or not lacking:
+        return 0
+    return foreign if foreign >= REPLACED * lacking else 0
 
 
 def _owned(case: Case, term: str) -> set[str]:

@@ -41,7 +41,9 @@ class DrivenDown:
     q1 > q2 > q3 > q4 and q4 below zero; the last drop at least 1.2 times the drop before it, which
     is no smaller than the first; q4 at least 5 times the starting level away, and the last drop
     above the scatter. These came out silent on 90 healthy seeded trainings, negative ones included,
-    and named every seeded unbounded term. An adversary or an actor (by name or role) is a note.
+    and named every seeded unbounded term. An adversary or an actor (by name or role) is a note; a
+    declared adversary is a warning once its last quarter lies 100 times as far from zero as its
+    first and its start, and it still goes twice as fast: swings and returns stay within that.
 
     Healthy look-alikes: negative log-likelihoods and learned log-variances go negative but slow
     down; actor losses follow the returns; critics of Wasserstein type swing.
@@ -75,6 +77,14 @@ def _driven(one: Trace) -> bool:
     return faster and abs(one.end) > FAR * abs(one.opening) and drops[2] > 3 * one.scatter
 
 
+def _sure(role: str, one: Trace) -> bool:
+    """True for what must not fall without end, and for an adversary that has left every scale."""
+    if role != "adversary":
+        return role in ("task", "regulariser")
+    q1, _, q3, q4 = _quarters(one)
+    return q4 < -CRITIC * max(abs(q1), abs(one.opening)) and q4 < 2 * q3
+
+
 def _finding(case: Case, one: Trace) -> Finding:
     quarters = _quarters(one)
     drops = -np.diff(quarters)
@@ -82,7 +92,7 @@ def _finding(case: Case, one: Trace) -> Finding:
     return Finding(
         rule=DrivenDown.name,
         fault=Fault.UNBOUNDED,
-        severity=Severity.WARNING if role in ("task", "regulariser") else Severity.NOTE,
+        severity=Severity.WARNING if _sure(role, one) else Severity.NOTE,
         terms=(one.name,),
         steps=one.steps,
         summary=f"'{one.name}' falls from {number(one.opening)} to {number(one.end)} and faster in "

@@ -7,8 +7,10 @@ import numpy as np
 
 from poise.doctor.case import Case
 from poise.doctor.finding import Evidence, Fault, Finding, Severity
+from poise.doctor.probes import moved as moved_modules
 from poise.doctor.probes import optimizers
 from poise.doctor.proofs import RATES
+from poise.doctor.rates import acting_rates
 from poise.doctor.rule import Need
 from poise.doctor.series import (
     decimals,
@@ -25,10 +27,10 @@ from poise.run import Kind, Series, Table
 
 
 def rates(case: Case) -> Iterator[tuple[Table, Series]]:
-    """Every learning rate of the training tables."""
+    """Every learning rate of the training tables that acts."""
     for table in case.run.tables:
         if table.split == case.train.split:
-            yield from ((table, one) for one in table.of_kind(Kind.LEARNING_RATE))
+            yield from ((table, one) for one in acting_rates(case, table))
 
 
 def zero_may_be_rounded(table: Table, rate: Series) -> bool:
@@ -56,7 +58,9 @@ class LearningRateZero:
     belongs to `lr-floor-early`). A zero that printing may have made from a small number (see
     `lr-rounded`), or under which the losses keep falling although steps are made, is a note; a
     warning where it lasts for the whole run and nothing else in the log moves by more than its
-    noise.
+    noise. In a watched run only the rates of the optimizer count, not what the training logs
+    itself, and the motion measured
+    meanwhile is told.
 
     Healthy look-alikes: the first step of a warm-up from 0 (one record), the last steps of a
     cosine, one frozen parameter group among others that train, a stage that only measures.
@@ -69,7 +73,7 @@ class LearningRateZero:
     def check(self, case: Case) -> Iterable[Finding]:
         """At most one finding: the longest stretch without any learning rate."""
         for table in case.run.tables:
-            rates = [one for one in table.of_kind(Kind.LEARNING_RATE) if len(one)]
+            rates = acting_rates(case, table)
             if table.split == case.train.split and rates:
                 yield from self._table(case, table, rates)
                 return
@@ -138,6 +142,7 @@ class LearningRateZero:
                     value=float(count),
                     threshold=float(max(2, len(rates[0]) // 20)),
                 ),
+                *_motion(case, steps),
             ),
             cause=(
                 "A scheduler that has ended, starts too late or divides integers, or a learning "
@@ -154,6 +159,22 @@ def _unstepped(case: Case, table: Table) -> bool:
     """True if the watched optimizer made no step: then no learning rate made the losses fall."""
     steps = table.steps
     return bool(optimizers(case)) and "micro" in table.series and not np.ptp(steps)
+
+
+def _motion(case: Case, steps: tuple[int, int]) -> Iterator[Evidence]:
+    """How far the parameters moved between two steps, where that was measured."""
+    seen = moved_modules(case).values()
+    parts = [values[(at >= steps[0]) & (at <= steps[1])] for at, values in seen]
+    count = max(map(len, parts), default=0)
+    if count:
+        most = max(float(part.max()) for part in parts if len(part))
+        far = "exactly 0" if most == 0 else f"at most {most:.2g} of its norm"
+        yield Evidence(
+            text=f"motion of every module in the {count} of these steps that were measured: {far}",
+            series="motion",
+            steps=steps,
+            value=most,
+        )
 
 
 def _abrupt(table: Table, rate: Series, steps: tuple[int, int]) -> bool:

@@ -46,8 +46,8 @@ def windows(text: str, tokens: int = TOKENS) -> Windows:
     count = len(ids) // tokens
     if count < 2 * HELD_OUT:
         raise RecipeError(
-            f"plasticity: expected a text of {2 * HELD_OUT * tokens} bytes or more, got {len(ids)}; "
-            "give a longer one"
+            f"plasticity: expected a text of {2 * HELD_OUT * tokens} bytes or more, got "
+            f"{len(ids)}; give a longer one"
         )
     cut = ids[: count * tokens].view(count, tokens)
     held = torch.arange(count) % HELD_OUT == 0

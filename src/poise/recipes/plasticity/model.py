@@ -55,7 +55,7 @@ class Converted(nn.Module):
         super().__init__()
         from transformers import LlamaConfig, LlamaForCausalLM
 
-        config = LlamaConfig(
+        config = cast(Any, LlamaConfig)(
             hidden_size=HIDDEN,
             intermediate_size=GATE,
             num_hidden_layers=LAYERS,
@@ -87,15 +87,18 @@ class Converted(nn.Module):
         """
         base = self._base[0]
         caught: dict[str, Tensor] = {}
+
+        def on_layer(_: object, given: tuple[Tensor, ...]) -> None:
+            caught["hidden"] = given[0]
+
+        def on_attention(_: object, __: object, out: tuple[Tensor, ...]) -> None:
+            caught["attention"] = out[0]
+
         layer = self._layer
-        hooks = [
-            layer.register_forward_pre_hook(
-                lambda _, given: caught.__setitem__("hidden", given[0])
-            ),
-            layer.self_attn.register_forward_hook(
-                lambda _, __, out: caught.__setitem__("attention", out[0])
-            ),
-        ]
+        hooks = (
+            layer.register_forward_pre_hook(on_layer),
+            layer.self_attn.register_forward_hook(on_attention),
+        )
         logits = base(ids).logits
         for hook in hooks:
             hook.remove()
@@ -110,8 +113,10 @@ class Converted(nn.Module):
 
     @torch.no_grad()
     def as_reported(self, seen: Seen) -> Seen:
-        """The same with attention as the reported trainer computes its target: RoPE switched off
-        by cos = 1 and sin = 0, and no mask, so that every token sees all later ones.
+        """The same with attention as the reported trainer computes its target.
+
+        RoPE is switched off by cos = 1 and sin = 0, and there is no mask, so that every token sees
+        all later ones.
         """
         layer, tokens = self._layer, seen.hidden.shape[1]
         one = torch.ones(1, tokens, HIDDEN // HEADS)

@@ -1,0 +1,1 @@
+"""Trainings with a mistake in them."""

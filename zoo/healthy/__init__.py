@@ -1,0 +1,1 @@
+"""Trainings that look as if there were a mistake in them."""
