@@ -3,15 +3,25 @@
 python -m benchmarks.incident_distill [--seeds 5] [--variants V ...] [--write]
 """
 
-from pathlib import Path
-
-from benchmarks.incidents import Column, Page, Paths, diagnosis, main, metric, named
+from benchmarks.incidents import (
+    Column,
+    Page,
+    Paths,
+    diagnosis,
+    main,
+    metric,
+    named,
+    table,
+    train_all,
+)
 
 import poise
 from poise.losses.distill import ALIGN, end_gap
 from poise.recipes import find
 from poise.recipes.distill.data import corpus
 from poise.recipes.text import read_text
+
+APART = ("counter", "truncation", "interpolation")
 
 
 def alignments(paths: Paths) -> str:
@@ -45,22 +55,39 @@ def evaluations(paths: Paths) -> str:
     return "\n".join(lines)
 
 
+def further(paths: Paths) -> Paths:
+    """The variants that take the incident and the cure apart, with the first seed."""
+    folder = paths["reported"][0].parent
+    return train_all(find("distill"), APART, 1, folder, quick=False)
+
+
+def apart(paths: Paths) -> str:
+    """Their table, beside the main ones of the same seed."""
+    first = {name: several[:1] for name, several in paths.items()}
+    return table(find("distill"), {**first, **further(paths)}, COLUMNS)
+
+
 def counter(paths: Paths) -> str:
     """What poise says once the second count is taken out and nothing else."""
-    run: Path = paths["counter"][0]
-    return diagnosis(named(find("distill"), "counter", run))
+    return diagnosis(named(find("distill"), "counter", further(paths)["counter"][0]))
 
 
+COLUMNS = (
+    Column(head="optimizer steps", of=lambda end: float(end.steps or 0)),
+    Column(head="retained_kl, nats", of=metric("retained_kl")),
+    Column(head="retained_top5", of=metric("retained_top5")),
+    Column(head="retention as reported", of=metric("retention_reported")),
+)
 PAGE = Page(
     recipe="distill",
-    columns=(
-        Column(head="optimizer steps", of=lambda end: float(end.steps or 0)),
-        Column(head="retained_kl, nats", of=metric("retained_kl")),
-        Column(head="retained_top5", of=metric("retained_top5")),
-        Column(head="retention as reported", of=metric("retention_reported")),
-    ),
-    variants=("reported", "note-fix", "cured", "counter", "truncation", "interpolation"),
-    blocks={"alignments": alignments, "evaluations": evaluations, "counter": counter},
+    columns=COLUMNS,
+    variants=("reported", "note-fix", "cured"),
+    blocks={
+        "alignments": alignments,
+        "evaluations": evaluations,
+        "apart": apart,
+        "counter": counter,
+    },
 )
 
 if __name__ == "__main__":

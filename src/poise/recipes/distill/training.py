@@ -1,7 +1,7 @@
 """The loop: reported, repaired in part, and cured."""
 
 from dataclasses import dataclass
-from typing import Final, final
+from typing import Final, cast, final
 
 import torch
 from torch import Tensor, nn
@@ -138,7 +138,7 @@ class Loop:
         for micro, batch in enumerate(self.corpus.draw(self.size.micros, SIZE, draw)):
             seen = self._see(self.system, batch)
             total = self._total(seen, micro)
-            (total / self.plan.accumulation).backward()
+            (total / self.plan.accumulation).backward()  # pyright: ignore[reportUnknownMemberType] -- torch's own
             if self.accumulator.should_step():
                 self._step()
             self._after_step(micro)
@@ -214,7 +214,7 @@ class Loop:
 
     def _evaluate(self, trained: float) -> None:
         """The average on held-out text, and what the student itself is worth there."""
-        system: System = self.average.module
+        system = cast(System, self.average.module)
         system.eval()
         with self.watch.evaluation(), torch.no_grad():
             seen = (self._see(system, batch) for batch in self.held_out)
