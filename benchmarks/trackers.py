@@ -1,4 +1,4 @@
-"""What watching costs beside what others cost: `python benchmarks/trackers.py [ROUNDS]`.
+"""What watching costs beside what others cost: `python -m benchmarks.trackers [ROUNDS]`.
 
 One net is trained several times side by side, in turns of a few steps, as
 `benchmarks/overhead.py` does: plain, plain again, under `Watch`, with a TensorBoard `SummaryWriter`
