@@ -2,8 +2,9 @@
 
 One net is trained several times side by side, in turns of a few steps, as
 `benchmarks/overhead.py` does: plain, plain again, under `Watch`, with a TensorBoard `SummaryWriter`
-and with W&B offline that log the total and every term at every step. Whether cockpit can be imported is said. Reported is
-processor time of this process on one thread, and its child processes' beside it: W&B works in one.
+and with W&B offline that log the total and every term at every step. Of cockpit it is only said
+whether it can be imported. Reported is processor time of this process on one thread, and its child
+processes' beside it: W&B works in one.
 What is not installed is named with the error: `pip install -e .[bench]` brings TensorBoard and W&B,
 `pip install cockpit-for-pytorch backpack-for-pytorch` cockpit.
 """
