@@ -1,17 +1,16 @@
 """The numbers of docs/incidents/plasticity.md.
 
-python -m benchmarks.incident_plasticity [--seeds 5] [--variants V ...] [--write]
+python -m benchmarks.incident_plasticity [--seeds 5] [--others 3] [--variants V ...] [--write]
 """
 
 import statistics
 
 import numpy as np
 from benchmarks import npt_proposals
-from benchmarks.incidents import Column, Page, Paths, main, metric, table, train_all
+from benchmarks.incidents import Column, Page, Paths, main, metric
 from numpy.typing import NDArray
 
 import poise
-from poise.recipes import find
 from poise.run import Run
 
 SHOWN = ("reported", "note-fix", "cured")
@@ -24,8 +23,6 @@ MONITORED = (
 )
 STAGE_1, JUMP, STEPS = 60, 180, 360
 """Optimizer steps: the end of stage 1, the beginning of stage 3, all."""
-OTHERS = 3
-"""Seeds of the further variants."""
 
 
 def logged(run: Run, name: str) -> NDArray[np.float64]:
@@ -89,15 +86,6 @@ def second(paths: Paths) -> str:
     return "\n".join(f"* {one.severity}: {one.summary} [{one.rule}]" for one in found)
 
 
-def others(paths: Paths) -> str:
-    """The further variants, three seeds each; trains what is missing."""
-    recipe = find("plasticity")
-    names = [one.name for one in recipe.variants if one.name not in SHOWN]
-    found = train_all(recipe, names, OTHERS, paths["reported"][0].parent, quick=False)
-    first = {name: paths[name][:OTHERS] for name in SHOWN}
-    return table(recipe, {**first, **found}, COLUMNS)
-
-
 COLUMNS = (
     Column(head="logit_error", of=metric("logit_error")),
     Column(head="v_a_attention_similarity", of=metric("v_a_attention_similarity")),
@@ -105,13 +93,11 @@ COLUMNS = (
 )
 PAGE = Page(
     recipe="plasticity",
-    variants=SHOWN,
     columns=COLUMNS,
     blocks={
         "monitoring": monitoring,
         "facts": facts,
         "note-fix": second,
-        "others": others,
         "proposals": proposals,
     },
 )
