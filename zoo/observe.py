@@ -1,6 +1,7 @@
 """Runs one training of the zoo and tells what is found in it, and from which step on."""
 
 import json
+import shutil
 import tempfile
 import warnings
 from collections.abc import Callable, Sequence
@@ -121,6 +122,8 @@ def records(case: Case, folder: Path) -> tuple[Path, Path, list[Mark]]:
     """The run directory, the log and the marks of its lines; trains only if they are not there."""
     kept = folder / "marks.json"
     if not kept.exists():
+        shutil.rmtree(folder, ignore_errors=True)  # what a killed training left
+        folder.mkdir(parents=True)
         desk = train(case, folder)
         assert desk.log is not None  # it was asked for
         told = {"log": desk.log.name, "marks": desk.marks}
@@ -140,8 +143,7 @@ def observe(case: Case, keep: Path | None = None) -> dict[str, Seen]:
         keep: Where its records are left, by name, and taken from if they are there.
     """
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name) if keep is None else keep / case.name
-        folder.mkdir(parents=True, exist_ok=True)
+        folder = (Path(name) if keep is None else keep) / case.name
         run, log, printed = records(case, folder)
         stepped = _marks(run / "run.jsonl")
         cut = _cut(run / "run.jsonl", stepped, Path(name) / "part" / "run.jsonl")
