@@ -20,6 +20,9 @@ AFTER = (1, 3, 8, 20, 50, 120, 300)
 SOUND = 30
 """Micro-batches before the onset from which on what was found there is judged."""
 
+TOTALS = ("total", "loss")
+"""Names of totals: each holds all terms, so a finding about it is about them."""
+
 Mark = tuple[int, int]
 """Micro-batches done, and bytes of the record by then."""
 
@@ -58,7 +61,8 @@ def names(case: Case, finding: Finding, least: str | None = None) -> bool:
         least: The mildest severity that counts; that of the case if not given.
     """
     said = [part for term in finding.terms for part in (term, term.rpartition("/")[2])]
-    about = not case.terms or not said or any(own in one for own in case.terms for one in said)
+    about = not case.terms or not said or any(one in TOTALS for one in said)
+    about |= any(own in one for own in case.terms for one in said)
     severe = finding.severity.rank <= Severity(least or case.least).rank
     return finding.fault.value in case.faults and about and severe
 
