@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from poise.card.draws import others, predictions
+from poise.card.ray import ray_of
 from poise.card.seen import Seen, brief, finding, number, seen
 from poise.card.subject import Subject
 from poise.doctor.card import Fact
@@ -69,7 +70,8 @@ def _relabelled(subject: Subject, labels: Tensor) -> Tensor:
 def ignores(subject: Subject, position: int) -> bool:
     """Whether no change of an argument changes the value, at any of several predictions."""
     tried = 0
-    starts = (subject.z, subject.z + 1.0, subject.z * -0.5)
+    # Also at a perfect prediction: where a clamp or a sigmoid has saturated, nothing matters.
+    starts = (subject.z, subject.z + 1.0, subject.z * -0.5, ray_of(subject).start)
     for z in starts:
         here = subject.at(z, wrt=())
         for other in others(subject, position):

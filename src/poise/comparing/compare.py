@@ -104,9 +104,9 @@ def _nothing(before: Sequence[Run], after: Sequence[Run]) -> str:
 
 
 def _judged(found: Sequence[Quantity], differ: str) -> Iterator[Change]:
-    """Every quantity; a total counts only where nothing else does."""
-    terms = [one for one in found if one.kind != "total"]
-    counted = [one for one in (terms or found) if one.sign]
+    """Every quantity; a total counts only where no terms are known."""
+    terms = any(one.kind == "term" for one in found)
+    counted = [one for one in found if one.sign and not (terms and one.kind == "total")]
     tests = max(len(counted), 1)
     for one in found:
         change = judge(one, tests)
