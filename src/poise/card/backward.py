@@ -40,7 +40,8 @@ def backward(subject: Subject) -> Seen:
                 cause="A custom backward that does not multiply by the gradient that arrives "
                 "(grad_output).",
                 action="Multiply by grad_output in the custom backward.",
-                verify="torch.autograd.grad(3 * loss, prediction) must be 3 times that of loss",
+                verify="x = example[0].requires_grad_(); "
+                "print([torch.autograd.grad(k * loss(*example), x) for k in (1, 3)])  # 3 times",
             ),
         )
     )

@@ -34,7 +34,7 @@ def determinism(subject: Subject) -> Seen:
                     cause="A running mean, a counter, or a generator of its own. Expected of a "
                     "loss normaliser; every other number on this card is then a snapshot.",
                     action="Divide such state from the loss: weights belong to the objective.",
-                    verify="call the loss twice with the same arguments",
+                    verify="print(loss(*example), loss(*example))  # the same number twice",
                 ),
             )
         )
