@@ -2,7 +2,9 @@
 
 import warnings
 from collections.abc import Callable, Sequence
+from contextlib import redirect_stdout
 from dataclasses import dataclass
+from io import StringIO
 from typing import cast, final
 
 import torch
@@ -77,7 +79,12 @@ def answer(asked: Asked, inputs: Inputs) -> Answer:
         1.0
     """
     module = asked.loss if isinstance(asked.loss, nn.Module) else None
-    with guard(module), torch.enable_grad(), warnings.catch_warnings():
+    with (
+        guard(module),
+        torch.enable_grad(),
+        warnings.catch_warnings(),
+        redirect_stdout(StringIO()),
+    ):
         warnings.simplefilter("ignore")
         seeded(asked.seed)
         own = tuple(_leaf(one, k in asked.wrt) for k, one in enumerate(inputs))
