@@ -17,11 +17,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from benchmarks.trainings import CALIBRATION
 from examples import incident
 from scipy.optimize import minimize
 from scipy.stats import t as student
 
-from benchmarks.trainings import CALIBRATION
 from poise.comparing.course import Course
 from poise.comparing.spread import FITTED, Relation, Shown, allowance, shown
 from poise.read import read_run

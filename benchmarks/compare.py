@@ -1,7 +1,7 @@
 """How often `poise compare` calls two seeds of one training different, and finds a real change.
 
-50 pairs of seeds of a training, no seed used twice, one run a side; then three seeds a side. Nothing
-in `compare` was fitted on the trainings named here but `incident`:
+50 pairs of seeds of a training, no seed used twice, one run a side; then three seeds a side.
+Nothing in `compare` was fitted on the trainings named here but `incident`:
 
 * `multitask`: examples/multitask.py as the incident trains it, watched, and the fixes of it.
 * `autoencoder`: three terms, SGD with momentum, cosine rate, an evaluation; watched.
@@ -24,12 +24,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from benchmarks.trainings import HELD_OUT
 from examples import incident, multitask
 from scipy.stats import binomtest
 from torch import nn
 from torch.nn import functional as F
 
-from benchmarks.trainings import HELD_OUT
 from poise import Watch
 from poise.balance import GradientShare
 from poise.comparing.compare import compare

@@ -1,6 +1,7 @@
 """Runs one training of the zoo and tells what is found in it, and from which step on."""
 
 import json
+import shutil
 import tempfile
 import warnings
 from collections.abc import Callable, Sequence
@@ -18,6 +19,9 @@ AFTER = (1, 3, 8, 20, 50, 120, 300)
 
 SOUND = 30
 """Micro-batches before the onset from which on what was found there is judged."""
+
+TOTALS = ("total", "loss")
+"""Names of totals: each holds all terms, so a finding about it is about them."""
 
 Mark = tuple[int, int]
 """Micro-batches done, and bytes of the record by then."""
@@ -57,7 +61,8 @@ def names(case: Case, finding: Finding, least: str | None = None) -> bool:
         least: The mildest severity that counts; that of the case if not given.
     """
     said = [part for term in finding.terms for part in (term, term.rpartition("/")[2])]
-    about = not case.terms or not said or any(own in one for own in case.terms for one in said)
+    about = not case.terms or not said or any(one in TOTALS for one in said)
+    about |= any(own in one for own in case.terms for one in said)
     severe = finding.severity.rank <= Severity(least or case.least).rank
     return finding.fault.value in case.faults and about and severe
 
@@ -121,6 +126,8 @@ def records(case: Case, folder: Path) -> tuple[Path, Path, list[Mark]]:
     """The run directory, the log and the marks of its lines; trains only if they are not there."""
     kept = folder / "marks.json"
     if not kept.exists():
+        shutil.rmtree(folder, ignore_errors=True)  # what a killed training left
+        folder.mkdir(parents=True)
         desk = train(case, folder)
         assert desk.log is not None  # it was asked for
         told = {"log": desk.log.name, "marks": desk.marks}
@@ -140,8 +147,7 @@ def observe(case: Case, keep: Path | None = None) -> dict[str, Seen]:
         keep: Where its records are left, by name, and taken from if they are there.
     """
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name) if keep is None else keep / case.name
-        folder.mkdir(parents=True, exist_ok=True)
+        folder = (Path(name) if keep is None else keep) / case.name
         run, log, printed = records(case, folder)
         stepped = _marks(run / "run.jsonl")
         cut = _cut(run / "run.jsonl", stepped, Path(name) / "part" / "run.jsonl")

@@ -43,6 +43,7 @@ class Penalty(nn.Module):
         self.critic = nn.Sequential(nn.Linear(2, 8), nn.Tanh(), nn.Linear(8, 1))
 
     def forward(self, real: Tensor, made: Tensor) -> Tensor:
+        """Mean squared distance of the slope's norm from 1."""
         mixed = torch.lerp(real, made, torch.rand(len(real), 1).to(real))
         (slope,) = torch.autograd.grad(self.critic(mixed).sum(), mixed, create_graph=True)
         return (slope.norm(dim=1) - 1).square().mean()
@@ -106,7 +107,7 @@ def test_a_gradient_at_parameters_is_no_equation() -> None:
 
 
 def test_a_residual_of_unrelated_tensors_is_explained() -> None:
-    """u and t of an example do not depend on each other, whatever they were made from."""
+    """U and t of an example do not depend on each other, whatever they were made from."""
 
     def of_both(u: Tensor, t: Tensor) -> Tensor:
         (du,) = torch.autograd.grad(u.sum(), t, create_graph=True)

@@ -146,7 +146,7 @@ def decoder_that_needs_no_latent(desk: Desk) -> None:
 
 @faulty("collapse", "starvation", terms=("balance", "expert_entropy"))
 def router_with_one_expert(desk: Desk) -> None:
-    """The balancing term is added with the wrong sign: one expert gets all samples."""
+    """The balancing term is added with the wrong sign: half of the experts are left out."""
     model = Router()
     optimizer = torch.optim.Adam(model.parameters(), 3e-3)
     seen: dict[str, Tensor] = {}

@@ -193,9 +193,7 @@ def _vanishing(a: Answer, b: Answer, values: tuple[float, float], floor: Floor) 
     return Match(a=a, b=b, clash=Clash.VANISHES, reason=reason, value_errors=values, wrt=wrt)
 
 
-def _parallel(
-    a: Answer, b: Answer, eps: float, values: tuple[float, float], floor: Floor
-) -> Match:
+def _parallel(a: Answer, b: Answer, eps: float, values: tuple[float, float], floor: Floor) -> Match:
     """The factor between the gradients, and whether it explains every element."""
     pairs = [_finite_pair(*pair) for pair in zip(a.gradients, b.gradients, strict=True)]
     leader = next(

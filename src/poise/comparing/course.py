@@ -7,6 +7,7 @@ import numpy as np
 
 from poise.doctor.case import Case
 from poise.doctor.hints import role_of, words
+from poise.doctor.series import micro_at
 from poise.run import Floats, Ints, Kind, Run, Series, Table
 
 WINDOW = 0.25
@@ -172,9 +173,17 @@ def _course(table: Table, one: Series, axis: str, updates: bool) -> Course:
     steps, values = steps[order], values[order]
     at = steps.astype(np.float64)
     if axis == "progress":
-        first, last = int(table.steps.min()), int(table.steps.max())
-        at = (at - first) / max(last - first, 1)
+        whole = _places(table)
+        first, last = float(whole.min()), float(whole.max())
+        at = (whole[one.rows][kept][order] - first) / max(last - first, 1.0)
     return Course(at=at, values=values, steps=steps, updates=updates)
+
+
+def _places(table: Table) -> Floats:
+    """Steps, or micro-batches where no step is made: even then a training goes on."""
+    micro = None if np.ptp(table.steps) else micro_at(table, np.arange(len(table)))
+    known = micro is not None and bool(np.isfinite(micro).all())
+    return micro if micro is not None and known else table.steps.astype(np.float64)
 
 
 def _latest(table: Table) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""How far two seeds of one training can differ: what the runs show of it, and what seeds measure."""
+"""How far two seeds of one training can differ: what runs show of it, and what seeds measure."""
 
 import math
 from collections.abc import Sequence
