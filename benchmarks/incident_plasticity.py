@@ -1,11 +1,12 @@
 """The numbers of docs/incidents/plasticity.md.
 
-python -m benchmarks.incident_plasticity [--seeds 5] [--variants V ...] [--write]
+python -m benchmarks.incident_plasticity [--seeds 5] [--others 3] [--variants V ...] [--write]
 """
 
 import statistics
 
 import numpy as np
+from benchmarks import npt_proposals
 from benchmarks.incidents import Column, Page, Paths, main, metric
 from numpy.typing import NDArray
 
@@ -47,9 +48,9 @@ def monitoring(paths: Paths) -> str:
 def facts(paths: Paths) -> str:
     """What the page says about stage 1 and the jump, each from all seeds of `reported`."""
     runs = [poise.read_run(path) for path in paths["reported"]]
-    table = [next(one for one in run.tables if one.grain == "probe") for run in runs]
+    probes = [next(one for one in run.tables if one.grain == "probe") for run in runs]
     moved = 0.0
-    for one in table:
+    for one in probes:
         for series in one.series.values():
             if series.name.startswith("motion/"):
                 early = one.steps_of(series) < STAGE_1
@@ -73,20 +74,32 @@ def facts(paths: Paths) -> str:
     return "\n".join(lines)
 
 
+def proposals(paths: Paths) -> str:
+    """The note's proposals on made tensors."""
+    del paths
+    return npt_proposals.table()
+
+
 def second(paths: Paths) -> str:
     """What poise finds first in the note's fix."""
     found = poise.diagnose(paths["note-fix"][0]).findings[:3]
     return "\n".join(f"* {one.severity}: {one.summary} [{one.rule}]" for one in found)
 
 
+COLUMNS = (
+    Column(head="logit_error", of=metric("logit_error")),
+    Column(head="v_a_attention_similarity", of=metric("v_a_attention_similarity")),
+    Column(head="modulation_magnitude", of=metric("modulation_magnitude")),
+)
 PAGE = Page(
     recipe="plasticity",
-    columns=(
-        Column(head="logit_error", of=metric("logit_error")),
-        Column(head="v_a_attention_similarity", of=metric("v_a_attention_similarity")),
-        Column(head="modulation_magnitude", of=metric("modulation_magnitude")),
-    ),
-    blocks={"monitoring": monitoring, "facts": facts, "note-fix": second},
+    columns=COLUMNS,
+    blocks={
+        "monitoring": monitoring,
+        "facts": facts,
+        "note-fix": second,
+        "proposals": proposals,
+    },
 )
 
 if __name__ == "__main__":

@@ -244,7 +244,10 @@ def main(page: Page) -> None:
     if "reported" in paths:
         blocks["diagnosis"] = diagnosis(named(recipe, "reported", paths["reported"][0]))
     if {"reported", "cured"} <= paths.keys():
-        sides = [[named(recipe, v, p) for p in paths[v]] for v in ("reported", "cured")]
+        sides = [
+            [named(recipe, f"{one}-{seed}", path) for seed, path in enumerate(paths[one])]
+            for one in ("reported", "cured")
+        ]
         blocks["comparison"] = comparison(*sides)
     blocks |= {name: make(paths) for name, make in page.blocks.items()}
     for name, block in blocks.items():

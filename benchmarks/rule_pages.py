@@ -67,7 +67,9 @@ def page(
     if sweeps:
         lines += _reasons(sweeps)
     else:
-        lines.append("It compares with no number that was chosen: what it looks for is exact.")
+        lines.append(
+            "No number of it was scaled: what it looks for is exact, or stands in the text above."
+        )
     lines += [
         "",
         f"Measured by `{SCRIPT}` on the records that have what the rule needs: {faulty} of "

@@ -208,7 +208,7 @@ def full_disk() -> Result:
             found = read_record(Path(parent) / str(room))
             good += found.splits[0].size == 51 - gone and found.splits[0].columns["a"][1][-1] == 1.0
     heard = sum(issubclass(one.category, PoiseWarning) for one in told)
-    said = f"{lost} lines without room, all counted; {heard} warnings, one a run"
+    said = f"{lost} lines without room, all counted; {heard} warnings in {tried} runs"
     return Result("disk full, and free again", tried, good, said)
 
 

@@ -14,11 +14,11 @@ FOLDER is where `python -m benchmarks.zoo --keep FOLDER` left its records.
 import argparse
 import ast
 import inspect
-import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
+from importlib import import_module
 from itertools import pairwise
 from pathlib import Path
 from types import ModuleType
@@ -123,9 +123,11 @@ def _literal(node: ast.stmt) -> TypeGuard[ast.Expr]:
 
 
 def _meaning(module: ModuleType, name: str) -> str:
-    """The same, of a constant that may be imported."""
-    places = [module, *(one for key, one in sys.modules.items() if key.startswith("poise.doctor"))]
-    return next((told for one in places for told in [_meanings(one).get(name)] if told), "")
+    """The same, of a constant that may be imported from another module."""
+    for one in ast.parse(inspect.getsource(module)).body:
+        if isinstance(one, ast.ImportFrom) and name in {alias.name for alias in one.names}:
+            return _meaning(import_module(one.module or ""), name)
+    return _meanings(module).get(name, "")
 
 
 def numbers(rule: Rule) -> list[Number]:
@@ -141,13 +143,13 @@ def numbers(rule: Rule) -> list[Number]:
 
 
 def scaled(value: float, factor: float) -> float:
-    """A number times a factor; a share from 0.5 on keeps its distance to 1 instead, times it.
+    """A number times a factor; a share above 0.5 keeps its distance to 1 instead, times it.
 
     Counts stay counts, at least 1.
     """
     if isinstance(value, int):
         return max(1, round(value * factor))
-    return 1 - (1 - value) * factor if 0.5 <= value < 1 else value * factor
+    return 1 - (1 - value) * factor if 0.5 < value < 1 else value * factor
 
 
 def _verdicts(rule: Rule, population: Sequence[Record]) -> Iterator[tuple[Record, bool, bool]]:

@@ -1,9 +1,10 @@
-"""What watching costs beside what others cost: `python benchmarks/trackers.py [ROUNDS]`.
+"""What watching costs beside what others cost: `python -m benchmarks.trackers [ROUNDS]`.
 
 One net is trained several times side by side, in turns of a few steps, as
 `benchmarks/overhead.py` does: plain, plain again, under `Watch`, with a TensorBoard `SummaryWriter`
-and with W&B offline that log the total and every term at every step, and with cockpit. Reported is
-processor time of this process on one thread, and its child processes' beside it: W&B works in one.
+and with W&B offline that log the total and every term at every step. Of cockpit it is only said
+whether it can be imported. Reported is processor time of this process on one thread, and its child
+processes' beside it: W&B works in one.
 What is not installed is named with the error: `pip install -e .[bench]` brings TensorBoard and W&B,
 `pip install cockpit-for-pytorch backpack-for-pytorch` cockpit.
 """
@@ -62,9 +63,9 @@ def wandb(stack: ExitStack, _: OwnTime) -> Log:
 
 
 def cockpit(_: ExitStack, __: OwnTime) -> Log:
-    """Its economy configuration needs a net that BackPACK extends; the import comes first."""
+    """Only whether it can be imported is asked: this script has no training for it."""
     import_module("cockpit")
-    raise ImportError("imported, but not measured: BackPACK extends no net with several heads")
+    raise ImportError("it imports here, and this script does not drive it")
 
 
 OTHERS = {"TensorBoard": tensorboard, "W&B offline": wandb, "cockpit": cockpit}

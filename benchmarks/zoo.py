@@ -65,8 +65,16 @@ def right(case: Case, seen: Seen) -> bool:
 def summary(cases: Sequence[Case], results: Results) -> Table:
     """Recall, precision, false alarms and time to detection, by half and way of seeing."""
     table = Table(title="the zoo", title_justify="left")
-    heads = ("", "recall", "precision", "healthy: errors", "healthy: warnings", "before onset",
-             "median steps")  # fmt: skip
+    heads = (
+        "",
+        "recall",
+        "with notes",
+        "precision",
+        "healthy: errors",
+        "healthy: warnings",
+        "before onset",
+        "median steps",
+    )
     for head in heads:
         table.add_column(head, justify="left" if not head else "right")
     halves = {"all": cases, "tune": [c for c in cases if c.tune],
@@ -81,6 +89,7 @@ def _sums(cases: Sequence[Case], results: Results, mode: str) -> Iterable[str]:
     faulty = [(one, results[one.name][mode]) for one in cases if one.faults]
     healthy = [results[one.name][mode] for one in cases if not one.faults]
     yield _part(sum(seen.named for _, seen in faulty), len(faulty))
+    yield _part(sum(seen.hinted for _, seen in faulty), len(faulty))
     alarmed = [(one, results[one.name][mode]) for one in cases if results[one.name][mode].alarms]
     yield _part(sum(right(one, seen) for one, seen in alarmed), len(alarmed))
     yield _part(sum(any(a[2] == "error" for a in one.alarms) for one in healthy), len(healthy))
@@ -132,6 +141,7 @@ def listed(cases: Sequence[Case], results: Results, mode: str) -> Iterable[str]:
     for one in cases:
         seen, half = results[one.name][mode], "tune" if one.tune else "held out"
         told = ", ".join(f"{a[2]} {a[0]}" for a in seen.alarms) or "no alarm"
+        told += "; named in a note" if seen.hinted and not seen.named else ""
         if one.faults and not seen.named:
             yield f"  miss ({half})  {one.name}: {one.fault}; found: {told}"
         elif not one.faults and seen.alarms:

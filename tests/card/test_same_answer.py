@@ -93,3 +93,10 @@ def test_doubled_and_resolution() -> None:
     kinds = [one.dtype for one in doubled(inputs) if isinstance(one, Tensor)]
     assert kinds == [torch.float64, torch.float64, torch.int64]
     assert resolution(inputs, (0, 1)) == torch.finfo(torch.float16).eps
+
+
+def test_what_a_loss_prints_is_not_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    """It is called some hundred times."""
+    asked = Asked(name="A", loss=lambda x: print("step") or x.sum(), names=(), wrt=(0,), seed=0)
+    assert answer(asked, (torch.ones(2),)).value.item() == 2.0
+    assert capsys.readouterr().out == ""

@@ -4,8 +4,15 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from poise.comparing.spread import FREEDOM, MOST, SMOOTH, Side, allowance, difference, side
+from poise.comparing.course import Course
+from poise.comparing.spread import FITTED, Side, difference, shown, side
+from poise.comparing.spread import allowance as expected
 from tests.comparing.build import course, falling
+
+
+def allowance(one: Course, end: float) -> float:
+    """The spread between seeds that a run lets expect."""
+    return expected(shown(one, end))
 
 
 def seeds(values: list[float], allowed: float = 0.1) -> Side:
@@ -14,12 +21,12 @@ def seeds(values: list[float], allowed: float = 0.1) -> Side:
 
 
 def test_several_seeds_moderate_their_variance() -> None:
-    """The oracle is a sum of squares with `FREEDOM` more, each the expected variance."""
+    """The oracle is a sum of squares with `freedom` more, each the expected variance."""
     one, two = [1.0, 1.2, 0.9, 1.1], [1.6, 1.9, 1.4]
     found = difference(seeds(one), seeds(two), 1)
-    freedom = FREEDOM + 5
+    freedom = FITTED.freedom + 5
     squares = 3 * np.var(one, ddof=1) + 2 * np.var(two, ddof=1)
-    spread = np.sqrt((FREEDOM * 0.1**2 + squares) / freedom * (1 / 4 + 1 / 3))
+    spread = np.sqrt((FITTED.freedom * 0.1**2 + squares) / freedom * (1 / 4 + 1 / 3))
     assert found.measured
     assert found.spread == pytest.approx(spread)
     assert found.half == pytest.approx(stats.t.ppf(0.975, freedom) * spread)
@@ -66,7 +73,7 @@ def test_a_run_that_still_moves_may_be_ahead_by_luck() -> None:
         allowance(course(np.linspace(2.0 + fall, 2.0, 101)), 100.0) for fall in (0.0, 0.2, 8.0)
     )
     assert still < slow < steep
-    assert steep == pytest.approx(MOST * 3.0, rel=0.05)
+    assert steep == pytest.approx(FITTED.most * 3.0, rel=0.05)
 
 
 def test_what_the_course_did_long_ago_is_no_luck() -> None:
@@ -92,15 +99,15 @@ def test_averages_and_single_batches_let_expect_the_same(count: int) -> None:
 def test_an_evaluation_shows_no_batches() -> None:
     """A smooth curve of means says nothing of its seeds: a share of the level stands for them."""
     values = np.full(40, 2.0)
-    assert allowance(course(values, updates=False), 39.0) == pytest.approx(SMOOTH * 2.0)
-    assert allowance(course(values), 39.0) < SMOOTH
+    assert allowance(course(values, updates=False), 39.0) == pytest.approx(FITTED.smooth * 2.0)
+    assert allowance(course(values), 39.0) < FITTED.smooth
 
 
 def test_only_positive_quantities_have_a_share_of_their_level() -> None:
     """A value that passes through zero may scatter by more than it is."""
     noise = np.random.default_rng(0).normal(size=200)
     assert allowance(course(noise), 199.0) > 0.2
-    assert 0.2 > MOST * abs(noise[150:].mean())
+    assert FITTED.most * abs(noise[150:].mean()) < 0.2
 
 
 def test_the_noise_within_seeds_is_the_least_spread() -> None:

@@ -53,6 +53,16 @@ def test_worst_first_then_cause_first() -> None:
     assert outcome.worst is Severity.ERROR
 
 
+def test_what_is_explained_stands_behind_its_cause() -> None:
+    """An explosion that a jump explains comes after it, and one that nothing explains before."""
+    jump = replace(BASE, rule="gradient-jump", fault=Fault.JUMP)
+    growth = replace(BASE, rule="growth", fault=Fault.EXPLOSION, terms=("grad_norm",))
+    explained = replace(growth, caused_by=("gradient-jump",))
+    for one, expected in ((growth, [growth, jump]), (explained, [jump, explained])):
+        outcome = diagnose(RUN, rules=[Made((one,)), Made((jump,))])
+        assert list(outcome.findings) == expected
+
+
 def test_links_to_absent_causes_are_dropped() -> None:
     """A finding keeps as its causes only findings that are there, and never itself."""
     effect = replace(BASE, caused_by=("other", "absent", "made"))

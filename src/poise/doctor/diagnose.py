@@ -53,13 +53,19 @@ LOCAL_RULES = frozenset(("parameters-untrained", "term-reaches-nothing", "gradie
 the norm of all gradients too."""
 
 
-def _rank(finding: Finding) -> tuple[int, bool, int, bool, int]:
-    """What another finding explains stands behind what nothing does, and both within a severity.
+def _ranked(findings: Sequence[Finding]) -> list[Finding]:
+    """Worst first, then causes first; what another finding explains stands behind that one.
 
-    Broken expectations stand last: any fault can be behind them.
+    Broken expectations stand last within their severity: any fault can be behind them.
     """
-    fault, hoped = CAUSE_FIRST.index(finding.fault), finding.rule in EXPECTATIONS
-    return (finding.severity.rank, hoped, bool(finding.caused_by), fault, finding.steps[0])
+    place = {one.rule: CAUSE_FIRST.index(one.fault) for one in findings}
+
+    def rank(one: Finding) -> tuple[int, bool, int, bool, int]:
+        cause = min((place[name] for name in one.caused_by), default=0)
+        fault, hoped = max(CAUSE_FIRST.index(one.fault), cause), one.rule in EXPECTATIONS
+        return (one.severity.rank, hoped, fault, bool(one.caused_by), one.steps[0])
+
+    return sorted(findings, key=rank)
 
 
 def _linked(findings: Sequence[Finding], run: Run) -> list[Finding]:
@@ -135,7 +141,7 @@ def diagnose(
             not_checked.append(NotChecked(rule=rule.name, needs=lacks))
         elif not found:
             passed.append(rule.name)
-    left, covered = sort_out(sorted(_linked(findings, run), key=_rank), known)
+    left, covered = sort_out(_ranked(_linked(findings, run)), known)
     return Diagnosis(
         run=run,
         findings=tuple(left),

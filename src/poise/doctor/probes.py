@@ -19,8 +19,6 @@ STILL = 0.05
 """A term that lost less than this of its start hardly moves."""
 MOVED = 0.3
 """A term that lost this part of its start shows that the training works."""
-RISEN = 1.5
-"""End over opening from which a term ended worse than it began: five first values scatter less."""
 HALVED = 0.5
 """A term that lost half of its starting value has been learned, whatever its share."""
 LAG = 1 / 3
@@ -279,16 +277,9 @@ def movers(case: Case, besides: str) -> Iterator[str]:
 
 
 def held_back(case: Case, term: str) -> bool:
-    """True if a task hardly moves, or ends worse than it began, while another one falls.
-
-    A term that rises in its first records has a high start and falls from there; it is measured
-    against its opening too.
-    """
+    """True if a task hardly moves while another one does."""
     lost = fallen(case, term)
-    if lost is None or not any(True for _ in movers(case, term)):
-        return False
-    trace = case.stretches[0].traces[term]
-    return lost < STILL or trace.end > RISEN * trace.opening > 0
+    return lost is not None and lost < STILL and any(True for _ in movers(case, term))
 
 
 def lags(case: Case, term: str) -> bool:

@@ -153,8 +153,9 @@ class Expect:
             >>> Expect.of_record({"name": "kd", "below": 5.0})
             Expect(name='kd', below=5.0, above=None, after=0.0, until=1.0, split='train')
         """
-        found: object = record if isinstance(record, dict) else {}
-        pairs = cast(Mapping[str, Any], found)
+        pairs: Mapping[str, Any] = {}
+        if isinstance(record, dict):
+            pairs = cast(Mapping[str, Any], record)
         if "name" not in pairs or not pairs.keys() <= {"name", *_DEFAULTS}:
             raise ExpectationError(
                 f"run record: expected an expectation with a name and any of {', '.join(_DEFAULTS)}"

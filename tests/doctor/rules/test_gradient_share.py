@@ -47,21 +47,6 @@ def test_a_starved_task_that_learns_is_a_note(seed: int) -> None:
     assert one.severity is Severity.NOTE
 
 
-def early_rise(end: float) -> list[Severity]:
-    """What is found for a starved task that jumps to 8 at once and then falls to `end`."""
-    rng = np.random.default_rng(0)
-    small = np.r_[np.ones(5), fall(8, end, rng)[5:]]
-    values = {"small": small, "big": fall(5, 1, rng)}
-    made = watched(values, shares={"small": [0.005] * 12, "big": [0.995] * 12})
-    return [one.severity for one in found_by(GradientStarvation(), made)]
-
-
-def test_a_starved_task_that_ends_worse_than_it_began() -> None:
-    """It falls by half from where the others threw it, and is still four times its first value."""
-    assert early_rise(4.0) == [Severity.WARNING]
-    assert early_rise(1.0) == [Severity.NOTE]
-
-
 def test_regularisers_and_ramps_are_silent() -> None:
     """The declared role is asked first; a weight that is still rising is no verdict."""
     quiet = run(0, share=0.002, declared={"roles": {"small": "regulariser"}})

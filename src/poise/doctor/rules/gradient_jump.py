@@ -63,8 +63,8 @@ class GradientJump:
         steps = (start, int(place.steps[place.steps >= start][:3].max()))
         uneven = _uneven(case, place, term, start)
         better = (
-            " Its loss function is steepest where the error is small (poise.inspect shows it): take "
-            "one of bounded slope, such as Huber in the unit of the error."
+            " Its loss function is steepest where the error is small (poise.inspect shows it): "
+            "take one of bounded slope, such as Huber in the unit of the error."
         )
         return Finding(
             rule=self.name,

@@ -116,8 +116,7 @@ class GradientStarvation:
     Statistic: share of the term in the sum of the norms of the weighted gradients, median of each
     window of 10 probes. Threshold: below 0.01 in at least half of the windows while its weight is
     steady (within 10%, not the beginning of a ramp). A warning if two probes agree and, in 20
-    records or more, the term has lost less than 5% of its start, or ends at 1.5 times its first
-    values, while another task lost 30%; or if
+    records or more, the term has lost less than 5% of its start while another task lost 30%; or if
     its share is below 0.0001, so that a weight ten times as large would change nothing either, and
     it lags as in `value-starvation`: not halved, and less than a third of the other tasks' median
     fall in the logarithm. Else a note.
@@ -242,7 +241,7 @@ class GradientDominance:
     def _stage(self, case: Case, part: Place, top: str) -> Finding:
         """The finding about a stage in which `top` owns the gradient."""
         whole = self._finding(case, part, top, [])
-        weights = {n: number(float(weight_at(case, n, part.steps)[-1])) for n in part.names}
+        weights = {n: number(float(weight_at(case, n, part.steps)[0])) for n in part.names}
         told = ", ".join(f"'{name}' {weight}" for name, weight in weights.items())
         return replace(
             whole,

@@ -93,14 +93,14 @@ def features(bars: Floats) -> Floats:
 def _mean_so_far(values: Floats, width: int) -> Floats:
     """Mean of the last `width` values, or of as many as there are, shape (n, t)."""
     sums = np.cumsum(np.pad(values, ((0, 0), (1, 0))), axis=1)
-    ends: Ints = np.arange(1, values.shape[1] + 1)
+    ends: Ints = np.arange(1, int(values.shape[1]) + 1)
     starts = np.maximum(ends - width, 0)
     return (sums[:, ends] - sums[:, starts]) / (ends - starts)
 
 
 def _swings(price: Floats, sign: float) -> Swing:
     """Swing highs (`sign` 1) or lows (-1) of a price, shape (n, t)."""
-    found, count = sign * price, price.shape[1]
+    found, count = sign * price, int(price.shape[1])
     peak = np.zeros(price.shape, dtype=bool)
     for at in range(2 * WING, count):
         around = found[:, at - 2 * WING : at + 1]

@@ -37,8 +37,6 @@ EVALUATIONS = 6
 EVERY = 4
 BUDGET = 0.5
 """Measuring may take half as long as the training: it is a small one, and is looked at closely."""
-STAGE_1 = 1 / 6
-"""Where stage 1 ends, as a share of the training."""
 EXPECT = (
     Expect("modulation_scalar_variance", above=0.1),
     Expect("v_a_norm", above=0.1, below=20.0),
@@ -46,9 +44,9 @@ EXPECT = (
 )
 """What the note asks to monitor, whatever is trained: the scalar does not collapse, and the factors
 neither explode nor vanish; about ten times what v_a begins with."""
-EXPECT_ENCODED = Expect("v_a_attention_similarity", above=0.3, after=STAGE_1 / 2, until=STAGE_1)
-"""What it expects of stage 1 where v_a is trained to be the attention; 0.3 is what the project's
-own diagnostics count as encoding."""
+EXPECT_ENCODED = Expect("v_a_attention_similarity", above=0.3, after=0.1, until=0.16)
+"""What it expects of stage 1, the first sixth, where v_a is trained to be the attention; 0.3 is
+what the project's own diagnostics count as encoding."""
 HELD = 64
 """Windows of an evaluation."""
 
