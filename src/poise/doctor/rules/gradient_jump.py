@@ -31,9 +31,10 @@ class GradientJump:
 
     Statistic: norm of the term's weighted gradient at the first three probes after its weight left
     0 (or after its first record) that find it at twice its first weight or less, largest of them,
-    over the median sum of the others' norms at the last three probes before. Threshold: 3; a gentle ramp starts far below 1. If its gradient, its
-    weight apart, differs tenfold between three probes or more after the start while its value does
-    not double, that is said too: a logarithm or a root of an error is steepest where it is small.
+    over the median sum of the others' norms at the last three probes before. Threshold: 3; a gentle
+    ramp starts far below 1. If its gradient, its weight apart, differs tenfold between three probes
+    or more after the start while its value does not double, that is said too: a logarithm or a root
+    of an error is steepest where it is small.
 
     Healthy look-alikes: ramps, warm starts, terms that start with the training, adversaries that
     start late by design (a note).
