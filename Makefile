@@ -61,6 +61,8 @@ bench: .venv/.done
 	$(BIN)/python benchmarks/events.py
 	$(BIN)/python benchmarks/fork.py
 	$(BIN)/python benchmarks/overhead.py
+	$(BIN)/python -m benchmarks.trackers
+	$(BIN)/python -m benchmarks.survival
 	$(BIN)/python -m benchmarks.compare incident --all --cure 20
 	$(BIN)/python -m benchmarks.compare incident --all --cured
 	$(BIN)/python -m benchmarks.compare multitask --all --cure 10 --fixes 3

@@ -1,15 +1,16 @@
 """How often `poise compare` calls two seeds of one training different, and finds a real change.
 
-One run a side: 50 pairs of seeds (100 trainings, no seed used twice) of each training.
+50 pairs of seeds of a training, no seed used twice, one run a side; then three seeds a side.
+Nothing in `compare` was fitted on the trainings named here but `incident`:
 
-* `incident`: examples/incident.py, numpy. The allowance for other seeds was chosen on this one.
-* `multitask`: examples/multitask.py as the incident trains it. Nothing was chosen on pairs of its
-  seeds.
-* `autoencoder`: three terms, SGD with momentum, cosine rate, an evaluation. Nothing was chosen
-  on it either.
+* `multitask`: examples/multitask.py as the incident trains it, watched, and the fixes of it.
+* `autoencoder`: three terms, SGD with momentum, cosine rate, an evaluation; watched.
+* `rates`, `denoiser`, `causal`, `parity`: see trainings.py; plain logs.
+* `incident`: examples/incident.py, numpy. One of the trainings that `calibrate.py` fits.
 
     python -m benchmarks.compare autoencoder --pairs 50
     python -m benchmarks.compare multitask --cure 10      # and 10 pairs of incident against cure
+    python -m benchmarks.compare multitask --pairs 3 --fixes 12
 """
 
 import argparse
@@ -23,12 +24,14 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from benchmarks.trainings import HELD_OUT
 from examples import incident, multitask
 from scipy.stats import binomtest
 from torch import nn
 from torch.nn import functional as F
 
 from poise import Watch
+from poise.balance import GradientShare
 from poise.comparing.compare import compare
 from poise.comparing.comparison import Comparison
 from poise.comparing.resample import standard_error
@@ -51,25 +54,50 @@ def train_multitask(run: Path, seed: int, cured: bool) -> None:
     multitask.train(run, cured=cured, seed=seed)
 
 
+FIXES = ("sqrt", "raw", "shares")
+"""Times the square root of N; the raw sum; shares of the gradient with an output in its unit."""
+SHARES = {"type": 0.1, "ptr": 0.1, "binary": 0.1, "countdown": 0.7}
+
+
 def train_fix(run: Path, seed: int, fix: str) -> None:
-    """The multi-task training with a fix: `sqrt` multiplies by sqrt(N), `raw` takes the raw sum."""
+    """The multi-task training with a fix of `FIXES`."""
     torch.manual_seed(seed)
     data = multitask.make_windows(multitask.WINDOWS, seed)
-    model = multitask.Model(unit=1.0)
+    model = multitask.Model(unit=multitask.REACH if fix == "shares" else 1.0)
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
-    normaliser = multitask.Normaliser()
+    normaliser, balance = multitask.Normaliser(), GradientShare(SHARES)
     with Watch(run, model=model, optimizer=optimizer, total_steps=multitask.UPDATES) as watch:
         for _ in range(multitask.UPDATES):
             batch = data.pick(torch.randperm(multitask.WINDOWS)[: multitask.BATCH])
-            terms = multitask.losses(model(batch.inputs), batch)
-            weights = dict.fromkeys(terms, 1.0)
-            if fix == "sqrt":
-                found = normaliser.weights(terms)
-                weights = {name: found[name] * COUNTS[name] ** 0.5 for name in found}
-            total = watch.total(terms, weights)
+            if fix == "shares":
+                total = watch.total(forked(model, balance, batch), balance)
+            else:
+                terms = multitask.losses(model(batch.inputs), batch)
+                weights = dict.fromkeys(terms, 1.0)
+                if fix == "sqrt":
+                    found = normaliser.weights(terms)
+                    weights = {name: found[name] * COUNTS[name] ** 0.5 for name in found}
+                total = watch.total(terms, weights)
             optimizer.zero_grad()
             total.backward()
             optimizer.step()
+
+
+def forked(
+    model: multitask.Model, balance: GradientShare, batch: multitask.Windows
+) -> dict[str, torch.Tensor]:
+    """The terms, each from its own copy of the LSTM's states."""
+    states, _ = model.lstm(F.dropout(batch.inputs, 0.3))
+    each = balance.fork(states)
+    kind, pointers = (model.window(each[name].mean(dim=1)) for name in ("type", "ptr"))
+    flags, steps = (F.dropout(each[name], 0.6) for name in ("binary", "countdown"))
+    outputs = {
+        "type": model.type_head(kind),
+        "ptr": model.ptr_head(pointers).sigmoid(),
+        "binary": model.binary_head(flags).squeeze(-1),
+        "countdown": model.unit * model.countdown_head(steps).squeeze(-1),
+    }
+    return multitask.losses(outputs, batch)
 
 
 def train_autoencoder(run: Path, seed: int, cured: bool) -> None:
@@ -109,10 +137,21 @@ def train_autoencoder(run: Path, seed: int, cured: bool) -> None:
                     watch.total(terms(torch.arange(1000, 1200)), weights)
 
 
+def logged(name: str) -> Training:
+    """One of the trainings of `trainings.py`, with a plain log."""
+
+    def train(run: Path, seed: int, cured: bool) -> None:
+        run.mkdir(parents=True)
+        HELD_OUT[name].write(run / "log.csv", seed, changed=cured)
+
+    return train
+
+
 TRAININGS: dict[str, Training] = {
     "incident": train_incident,
     "multitask": train_multitask,
     "autoencoder": train_autoencoder,
+    **{name: logged(name) for name in HELD_OUT},
 }
 
 
@@ -154,7 +193,7 @@ def report_spread(runs: list[Diagnosis]) -> None:
 
 
 def report_fix(fix: str, folder: Path, run: Callable[[int], Diagnosis], pairs: int) -> None:
-    """What compare says of the note's training against a fix of it, pair by pair and together."""
+    """What compare says of the note's training against a fix of it, pair by pair and by threes."""
     before, after = [], []
     for k in range(pairs):
         path = folder / f"multitask-{fix}-{2000 + k}"
@@ -162,15 +201,20 @@ def report_fix(fix: str, folder: Path, run: Callable[[int], Diagnosis], pairs: i
             train_fix(path, 2000 + k, fix)
         before.append(run(k))
         after.append(read(path))
-    for title, one in (
-        *((f"{fix}, pair {k}", compare(before[k], after[k])) for k in range(pairs)),
-        (f"{fix}, {pairs} seeds a side", compare(before, after)),
-    ):
-        c = one.of("countdown")
-        print(
-            f"{title}: countdown {c.verdict.value}, {c.before:.2f} -> {c.after:.2f}, "
-            f"{c.difference:+.2f} [{c.low:+.2f}, {c.high:+.2f}]; whole: {one.verdict.value}"
-        )
+    singles = [compare(*pair) for pair in zip(before, after, strict=True)]
+    threes = [
+        compare(before[3 * k : 3 * k + 3], after[3 * k : 3 * k + 3]) for k in range(pairs // 3)
+    ]
+    for title, found in ((f"{fix}, one run a side", singles), (f"{fix}, three a side", threes)):
+        for name in COUNTS:
+            verdicts = Counter(one.of(name).verdict.value for one in found)
+            print(f"{title}: {name} {dict(verdicts)}")
+        for one in found[:3]:
+            c = one.of("countdown")
+            print(
+                f"  countdown {c.before:.2f} -> {c.after:.2f}, {c.difference:+.2f} "
+                f"[{c.low:+.2f}, {c.high:+.2f}]: {c.verdict.value}; whole: {one.verdict.value}"
+            )
 
 
 def main() -> None:
@@ -206,7 +250,7 @@ def main() -> None:
         few = range(options.pairs // 3)
         threes = [compare(runs[6 * k : 6 * k + 3], runs[6 * k + 3 : 6 * k + 6]) for k in few]
         report(f"{name}, three seeds a side", threes)
-        for fix in ("sqrt", "raw") if options.fixes else ():
+        for fix in FIXES if options.fixes else ():
             report_fix(fix, folder, run, options.fixes)
         cures = range(options.cure)
         cured = [compare(run(k), run(1000 + k, cured=True)) for k in cures]

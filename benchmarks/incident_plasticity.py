@@ -1,172 +1,106 @@
-"""Trains every variant of the recipe `plasticity` with several seeds and prints the table.
+"""The numbers of docs/incidents/plasticity.md.
 
-    python benchmarks/incident_plasticity.py [--seeds 5] [--runs runs/plasticity] [--write]
-
-A run that is there already is not trained again. `--write` puts the tables, what poise prints of
-the reported run and the picture into docs/incidents/plasticity.md.
+python -m benchmarks.incident_plasticity [--seeds 5] [--others 3] [--variants V ...] [--write]
 """
 
-import argparse
-import subprocess
-import sys
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+import statistics
 
 import numpy as np
-import torch
+from benchmarks import npt_proposals
+from benchmarks.incidents import Column, Page, Paths, main, metric
 from numpy.typing import NDArray
-from rich.progress import Progress
 
 import poise
-from poise.recipes import find, run
 from poise.run import Run
 
-ROOT = Path(__file__).parents[1]
-PAGE = ROOT / "docs" / "incidents" / "plasticity.md"
 SHOWN = ("reported", "note-fix", "cured")
-Floats = NDArray[np.float64]
+MONITORED = (
+    "v_a_norm",
+    "v_b_norm",
+    "v_a_attention_similarity",
+    "modulation_magnitude",
+    "modulation_scalar_variance",
+)
+STAGE_1, JUMP, STEPS = 60, 180, 360
+"""Optimizer steps: the end of stage 1, the beginning of stage 3, all."""
 
 
-def trained(folder: Path, seeds: Sequence[int]) -> dict[str, list[Run]]:
-    """The runs by variant, one a seed; trains those that are missing."""
-    recipe = find("plasticity")
-    jobs = [(variant.name, seed) for seed in seeds for variant in recipe.variants]
-    with Progress() as bar:
-        task = bar.add_task("training", total=len(jobs))
-        for at, (variant, seed) in enumerate(jobs):
-            out = folder / f"{variant}-{seed}"
-            if not (out / "done").exists():
-
-                def told(share: float, base: int = at) -> None:
-                    bar.update(task, completed=base + share)
-
-                run(recipe, variant, out, seed=seed, progress=told)
-                (out / "done").touch()
-            bar.update(task, completed=at + 1)
-    return {
-        variant.name: [poise.read_run(folder / f"{variant.name}-{seed}") for seed in seeds]
-        for variant in recipe.variants
-    }
+def logged(run: Run, name: str) -> NDArray[np.float64]:
+    """A training series."""
+    return run.train.series[name].values
 
 
-def evaluations(one: Run, name: str) -> tuple[Floats, Floats]:
-    """Steps and values of a statistic of the evaluations."""
-    table = next(table for table in one.tables if table.split == "eval")
-    series = table.series[name]
-    return table.steps_of(series).astype(float), series.values
-
-
-def last(one: Run, name: str) -> float:
-    """Its last value."""
-    return float(evaluations(one, name)[1][-1])
-
-
-def spread(values: Sequence[float]) -> str:
-    """Median, lowest and highest."""
-    return f"{np.median(values):.3f} ({min(values):.3f} to {max(values):.3f})"
-
-
-def outcome(runs: Mapping[str, Sequence[Run]]) -> str:
-    """The table of what each variant reaches."""
-    seeds = len(runs["reported"])
-    lines = [
-        f"| variant | relative error, {seeds} seeds | logit error | v_a like attention | "
-        "better than reported | better than note-fix |",
-        "|---|---|---|---|---|---|",
-    ]
-    reached = {name: [last(one, "relative_error") for one in some] for name, some in runs.items()}
-    start = [float(evaluations(one, "relative_error")[1][0]) for one in runs["reported"]]
-    lines.append(f"| before training | {spread(start)} | | | | |")
-    for name, some in runs.items():
-        logits = [last(one, "logit_error") for one in some]
-        alike = [last(one, "v_a_attention_similarity") for one in some]
-        wins = [
-            sum(a < b for a, b in zip(reached[name], reached[other], strict=True))
-            for other in ("reported", "note-fix")
-        ]
-        told = ["" if name == other else f"{won} of {seeds}"
-                for won, other in zip(wins, ("reported", "note-fix"), strict=True)]  # fmt: skip
-        lines.append(
-            f"| `{name}` | {spread(reached[name])} | {spread(logits)} | {np.median(alike):.2f} | "
-            f"{told[0]} | {told[1]} |"
-        )
-    return "\n".join(lines)
-
-
-def monitoring(runs: Mapping[str, Sequence[Run]]) -> str:
-    """The note's monitoring list at the end of stage 1 and at the end, medians over the seeds."""
-    names = (
-        "v_a_norm",
-        "v_b_norm",
-        "v_a_attention_similarity",
-        "modulation_magnitude",
-        "modulation_scalar_variance",
-    )
-    lines = [
-        "| statistic | " + " | ".join(f"`{name}`" for name in SHOWN) + " |",
-        "|---|" + "---|" * len(SHOWN),
-    ]
-    for name in names:
+def monitoring(paths: Paths) -> str:
+    """The note's monitoring list: at the start, at the end of stage 1, at the end of training."""
+    found = {name: [poise.read_run(path) for path in paths[name]] for name in SHOWN}
+    lines = ["| statistic | " + " | ".join(f"`{name}`" for name in SHOWN) + " |"]
+    lines.append("|---" * (len(SHOWN) + 1) + "|")
+    for name in MONITORED:
         cells: list[str] = []
         for variant in SHOWN:
-            values = np.array([evaluations(one, name)[1] for one in runs[variant]])
-            start, stage, end = np.median(values[:, [0, 1, -1]], axis=0)
-            cells.append(f"{start:.3g}, {stage:.3g}, {end:.3g}")
+            values = np.stack([logged(one, name) for one in found[variant]])
+            places = (values[:, :5], values[:, STAGE_1 - 5 : STAGE_1], values[:, -5:])
+            cells.append(" → ".join(f"{np.median(one):.3g}" for one in places))
         lines.append(f"| `{name}` | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
 
-def printed(path: Path) -> str:
-    """What `poise diagnose` prints of a run."""
-    command = [sys.executable, "-m", "poise", "diagnose", str(path)]
-    environment = {"COLUMNS": "80", "NO_COLOR": "1", "PATH": "", "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
-    head, _, rest = done.stdout.partition("\n")
-    return "```text\n" + Path(head).name + "\n" + rest.rstrip() + "\n```"
+def facts(paths: Paths) -> str:
+    """What the page says about stage 1 and the jump, each from all seeds of `reported`."""
+    runs = [poise.read_run(path) for path in paths["reported"]]
+    probes = [next(one for one in run.tables if one.grain == "probe") for run in runs]
+    moved = 0.0
+    for one in probes:
+        for series in one.series.values():
+            if series.name.startswith("motion/"):
+                early = one.steps_of(series) < STAGE_1
+                moved = max(moved, float(np.abs(series.values[early]).max(initial=0.0)))
+    rates = np.concatenate([logged(run, "lr")[:STAGE_1] for run in runs])
+    shown = np.concatenate([logged(run, "printed_lr")[:STAGE_1] for run in runs])
+    jumps = [
+        float(np.median(logged(run, run.compositions[0].total)[JUMP : JUMP + 5]))
+        / float(np.median(logged(run, run.compositions[0].total)[JUMP - 5 : JUMP]))
+        for run in runs
+    ]
+    lines = [
+        "| `reported`, stage 1 (60 steps), all seeds | |",
+        "|---|---|",
+        f"| learning rate the optimizer has | {rates.min():g} to {rates.max():g} |",
+        f"| learning rate that is printed | {shown.min():g} to {shown.max():g} |",
+        f"| largest motion of any module in a measured step | {moved:g} |",
+        f"| total after over total before step {JUMP} | {statistics.median(jumps):.1f} "
+        f"[{min(jumps):.1f}, {max(jumps):.1f}] |",
+    ]
+    return "\n".join(lines)
 
 
-def picture(runs: Mapping[str, Sequence[Run]]) -> str:
-    """A chart of the held-out error over the steps, as SVG."""
-    from benchmarks.svg import Line, chart
-
-    lines: list[Line] = []
-    for name in SHOWN:
-        steps = evaluations(runs[name][0], "relative_error")[0]
-        values = np.array([evaluations(one, "relative_error")[1] for one in runs[name]])
-        lines.append(Line(name, steps, np.median(values, axis=0), values.min(0), values.max(0)))
-    return chart(lines, x="optimizer step", y="relative error, held out", top=1.0)
+def proposals(paths: Paths) -> str:
+    """The note's proposals on made tensors."""
+    del paths
+    return npt_proposals.table()
 
 
-def put(text: str, marker: str, block: str) -> str:
-    """The page with the block between its two markers replaced."""
-    first, last = f"<!-- {marker} -->\n", f"\n<!-- end of {marker} -->"
-    before, found, rest = text.partition(first)
-    _, end, after = rest.partition(last)
-    if not found or not end:
-        raise SystemExit(f"{PAGE}: expected the markers {first.strip()} and {last.strip()}")
-    return before + first + block + last + after
+def second(paths: Paths) -> str:
+    """What poise finds first in the note's fix."""
+    found = poise.diagnose(paths["note-fix"][0]).findings[:3]
+    return "\n".join(f"* {one.severity}: {one.summary} [{one.rule}]" for one in found)
 
 
-def main() -> None:
-    """Trains what is missing and prints the tables."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--runs", type=Path, default=Path("runs/plasticity"))
-    parser.add_argument("--write", action="store_true")
-    told = parser.parse_args()
-    torch.set_num_threads(1)
-    runs = trained(told.runs, range(told.seeds))
-    blocks = {"outcome": outcome(runs), "monitoring": monitoring(runs)}
-    for block in blocks.values():
-        print(block, end="\n\n")
-    if told.write:
-        blocks["diagnosis"] = printed(told.runs / "reported-0")
-        page = PAGE.read_text()
-        for marker, block in blocks.items():
-            page = put(page, marker, block)
-        PAGE.write_text(page)
-        PAGE.with_suffix(".svg").write_text(picture(runs))
-
+COLUMNS = (
+    Column(head="logit_error", of=metric("logit_error")),
+    Column(head="v_a_attention_similarity", of=metric("v_a_attention_similarity")),
+    Column(head="modulation_magnitude", of=metric("modulation_magnitude")),
+)
+PAGE = Page(
+    recipe="plasticity",
+    columns=COLUMNS,
+    blocks={
+        "monitoring": monitoring,
+        "facts": facts,
+        "note-fix": second,
+        "proposals": proposals,
+    },
+)
 
 if __name__ == "__main__":
-    main()
+    main(PAGE)

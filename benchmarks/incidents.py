@@ -83,15 +83,13 @@ class Page:
     blocks: Mapping[str, Callable[[Paths], str]] = field(default_factory=dict)
 
 
-def train_all(
-    recipe: Recipe, variants: Sequence[str], seeds: int, folder: Path, *, quick: bool
-) -> Paths:
-    """The run of every variant and seed; what is there already is not trained again."""
-    found: dict[str, list[Path]] = {name: [] for name in variants}
+def train_all(recipe: Recipe, seeds: Mapping[str, int], folder: Path, *, quick: bool) -> Paths:
+    """Runs of every variant with its number of seeds; what is there is not trained again."""
+    found: dict[str, list[Path]] = {name: [] for name in seeds}
     with Progress(console=Console(stderr=True)) as bar:
-        task = bar.add_task(recipe.name, total=float(len(variants) * seeds))
-        for seed in range(seeds):
-            for name in variants:
+        task = bar.add_task(recipe.name, total=float(sum(seeds.values())))
+        for seed in range(max(seeds.values())):
+            for name in (one for one, count in seeds.items() if seed < count):
                 path = folder / f"{name}-{seed}{'-quick' * quick}"
                 start = bar.tasks[0].completed
                 bar.update(task, description=f"{recipe.name}, {name}, seed {seed}")
@@ -128,9 +126,9 @@ def wins(recipe: Recipe, ends: Mapping[str, Sequence[Ending]], name: str, other:
     if name == other or other not in ends:
         return ""
     value = metric(recipe.metric.name)
-    pairs = zip(ends[name], ends[other], strict=True)
+    pairs = list(zip(ends[name], ends[other], strict=False))  # a variant may have fewer seeds
     better = sum(recipe.metric.better(value(a), value(b)) for a, b in pairs)
-    return f"{better} of {len(ends[name])}"
+    return f"{better} of {len(pairs)}"
 
 
 def table(recipe: Recipe, paths: Paths, columns: Sequence[Column]) -> str:
@@ -228,6 +226,7 @@ def main(page: Page) -> None:
     recipe = find(page.recipe)
     parser = argparse.ArgumentParser(description=f"docs/incidents/{page.recipe}.md, measured")
     parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--others", type=int, metavar="N", help="seeds of the further variants")
     parser.add_argument("--variants", nargs="+", metavar="V")
     parser.add_argument("--runs", type=Path, default=Path("runs/incidents"))
     parser.add_argument("--quick", action="store_true", help="short trainings, for a look")
@@ -237,12 +236,18 @@ def main(page: Page) -> None:
     every = page.variants or tuple(one.name for one in recipe.variants)
     variants = [recipe.variant(one).name for one in options.variants or every]
     folder = options.runs / recipe.name
-    paths = train_all(recipe, variants, options.seeds, folder, quick=options.quick)
+    few = options.seeds if options.others is None else min(options.others, options.seeds)
+    seeds = {one: options.seeds if one in COLOURS else few for one in variants}
+    seeds = {one: count for one, count in seeds.items() if count > 0}
+    paths = train_all(recipe, seeds, folder, quick=options.quick)
     blocks = {"table": table(recipe, paths, page.columns)}
     if "reported" in paths:
         blocks["diagnosis"] = diagnosis(named(recipe, "reported", paths["reported"][0]))
     if {"reported", "cured"} <= paths.keys():
-        sides = [[named(recipe, v, p) for p in paths[v]] for v in ("reported", "cured")]
+        sides = [
+            [named(recipe, f"{one}-{seed}", path) for seed, path in enumerate(paths[one])]
+            for one in ("reported", "cured")
+        ]
         blocks["comparison"] = comparison(*sides)
     blocks |= {name: make(paths) for name, make in page.blocks.items()}
     for name, block in blocks.items():

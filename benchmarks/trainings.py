@@ -7,6 +7,7 @@ does what a seed draws: the model and the order of the batches always, the data 
 """
 
 import csv
+import itertools
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -67,7 +68,7 @@ def stepped(
 def net(*sizes: int, by: type[nn.Module] = nn.Tanh) -> nn.Sequential:
     """Linear layers with an activation between them."""
     layers: list[nn.Module] = []
-    for one, other in zip(sizes, sizes[1:], strict=False):
+    for one, other in itertools.pairwise(sizes):
         layers += [nn.Linear(one, other), by()]
     return nn.Sequential(*layers[:-1])
 
@@ -272,7 +273,7 @@ def heavy_tails(seed: int, changed: bool) -> Iterator[Terms]:
     def terms(_: int) -> Terms:
         rows = torch.randint(300, (4,))
         error = (model(inputs[rows]) - wanted[rows]).square().mean(0)
-        return {"product": error[0], "absolute": error[1], "sum": error[2].abs().sqrt()}
+        return {"product": error[0], "absolute": error[1], "linear": error[2].abs().sqrt()}
 
     optimizer = torch.optim.Adagrad(model.parameters(), lr=0.02)
     return stepped(optimizer, 800, terms, {})
@@ -351,7 +352,7 @@ def causal(seed: int, changed: bool) -> Iterator[Terms]:
         z = layer(table(digits[rows]) + place, src_mask=mask, is_causal=True)
         even = (sums[rows] % 2 == 0).float()
         return {
-            "sum": F.cross_entropy(heads[0](z).flatten(0, 1), sums[rows].flatten()),
+            "digit": F.cross_entropy(heads[0](z).flatten(0, 1), sums[rows].flatten()),
             "even": F.binary_cross_entropy_with_logits(heads[1](z)[..., 0], even),
         }
 

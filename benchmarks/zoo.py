@@ -4,12 +4,11 @@ Runs the trainings of `zoo/`, each watched and from its printed log alone, and p
 precision and time to detection by fault class, what is named instead, and every miss and false
 alarm by name. Half of the zoo was never looked at when thresholds were chosen ("held out").
 
-    python -m benchmarks.zoo [--only NAME ...] [--fast] [--save FILE | --load FILE]
+    python -m benchmarks.zoo [--only NAME ...] [--fast] [--keep FOLDER]
 """
 
 import argparse
 import multiprocessing
-import pickle
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -31,16 +30,16 @@ WORKERS = 2
 Results = Mapping[str, Mapping[str, Seen]]
 
 
-def _one(name: str) -> tuple[str, dict[str, Seen]]:
-    return name, observe(next(case for case in CASES if case.name == name))
+def _one(name: str, keep: Path | None) -> tuple[str, dict[str, Seen]]:
+    return name, observe(next(case for case in CASES if case.name == name), keep)
 
 
-def run(cases: Sequence[Case]) -> dict[str, dict[str, Seen]]:
+def run(cases: Sequence[Case], keep: Path | None) -> dict[str, dict[str, Seen]]:
     """Observes the cases in two processes."""
     results: dict[str, dict[str, Seen]] = {}
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(WORKERS, mp_context=context) as pool:
-        jobs = [pool.submit(_one, case.name) for case in cases]
+        jobs = [pool.submit(_one, case.name, keep) for case in cases]
         for job in track(as_completed(jobs), "training the zoo", total=len(jobs)):
             name, seen = job.result()
             results[name] = seen
@@ -66,8 +65,16 @@ def right(case: Case, seen: Seen) -> bool:
 def summary(cases: Sequence[Case], results: Results) -> Table:
     """Recall, precision, false alarms and time to detection, by half and way of seeing."""
     table = Table(title="the zoo", title_justify="left")
-    heads = ("", "recall", "precision", "healthy: errors", "healthy: warnings", "before onset",
-             "median steps")  # fmt: skip
+    heads = (
+        "",
+        "recall",
+        "with notes",
+        "precision",
+        "healthy: errors",
+        "healthy: warnings",
+        "before onset",
+        "median steps",
+    )
     for head in heads:
         table.add_column(head, justify="left" if not head else "right")
     halves = {"all": cases, "tune": [c for c in cases if c.tune],
@@ -82,6 +89,7 @@ def _sums(cases: Sequence[Case], results: Results, mode: str) -> Iterable[str]:
     faulty = [(one, results[one.name][mode]) for one in cases if one.faults]
     healthy = [results[one.name][mode] for one in cases if not one.faults]
     yield _part(sum(seen.named for _, seen in faulty), len(faulty))
+    yield _part(sum(seen.hinted for _, seen in faulty), len(faulty))
     alarmed = [(one, results[one.name][mode]) for one in cases if results[one.name][mode].alarms]
     yield _part(sum(right(one, seen) for one, seen in alarmed), len(alarmed))
     yield _part(sum(any(a[2] == "error" for a in one.alarms) for one in healthy), len(healthy))
@@ -133,6 +141,7 @@ def listed(cases: Sequence[Case], results: Results, mode: str) -> Iterable[str]:
     for one in cases:
         seen, half = results[one.name][mode], "tune" if one.tune else "held out"
         told = ", ".join(f"{a[2]} {a[0]}" for a in seen.alarms) or "no alarm"
+        told += "; named in a note" if seen.hinted and not seen.named else ""
         if one.faults and not seen.named:
             yield f"  miss ({half})  {one.name}: {one.fault}; found: {told}"
         elif not one.faults and seen.alarms:
@@ -165,18 +174,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--only", nargs="+", default=[], metavar="NAME", help="parts of names")
     parser.add_argument("--fast", action="store_true", help="every fifth training only")
-    parser.add_argument("--save", type=Path, help="keep what was observed in a file")
-    parser.add_argument("--load", type=Path, help="print the tables of such a file")
+    parser.add_argument("--keep", type=Path, help="leave the records there, and use those there")
     options = parser.parse_args()
     cases = chosen(options.only, options.fast)
-    if options.load is not None:
-        results = pickle.loads(options.load.read_bytes())
-        cases = [one for one in cases if one.name in results]
-    else:
-        results = run(cases)
-    if options.save is not None:
-        options.save.write_bytes(pickle.dumps(results))
-    report(cases, results)
+    report(cases, run(cases, options.keep))
 
 
 if __name__ == "__main__":

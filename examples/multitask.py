@@ -6,27 +6,45 @@ divided by its own running mean and then weighted 10/70/10/10. The countdown nev
 zero", a loss of about 15.9. With `--cured` the same model trains as the finding proposes: plain
 weights, and a countdown head that predicts in units of its range.
 
-The training is the recipe `multitask` (`poise recipe run multitask`), which has more variants.
-
     python examples/multitask.py runs/multitask && poise diagnose runs/multitask
     python examples/multitask.py runs/multitask-cured --cured
+
+The parts are those of the recipe: `poise recipe run multitask` has more variants and evaluates.
 """
 
 import argparse
 import os
 from pathlib import Path
 
-import poise
-from poise.recipes import find
-from poise.recipes import run as run_recipe
-from poise.report.ending import ending
+import torch
+
+from poise.recipes.multitask.data import REACH, make_windows
+from poise.recipes.multitask.model import Model
+from poise.recipes.multitask.training import BATCH, UPDATES, WINDOWS, losses
+from poise.recipes.multitask.weighing import WEIGHTS, Normaliser
+from poise.watch import Watch
 
 
 def train(run: str | os.PathLike[str], *, cured: bool, seed: int = 0) -> dict[str, float]:
     """Trains 120 updates under a watch; returns the mean of each term over the last ten."""
-    path = run_recipe(find("multitask"), "cured" if cured else "reported", run, seed=seed)
-    found = ending(poise.read_run(path)).terms
-    return {name: one.train for name, one in found.items() if one.train is not None}
+    torch.manual_seed(seed)
+    data = make_windows(WINDOWS, seed)
+    model = Model(unit=REACH if cured else 1.0)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
+    normaliser = Normaliser()
+    tail: dict[str, list[float]] = {name: [] for name in WEIGHTS}
+    with Watch(run, model=model, optimizer=optimizer, total_steps=UPDATES) as watch:
+        for update in range(UPDATES):
+            batch = data.pick(torch.randperm(WINDOWS)[:BATCH])
+            terms = losses(model(batch.inputs), batch)
+            total = watch.total(terms, WEIGHTS if cured else normaliser.weights(terms))
+            optimizer.zero_grad()
+            total.backward()
+            optimizer.step()
+            if update >= UPDATES - 10:
+                for name, one in terms.items():
+                    tail[name].append(one.item())
+    return {name: sum(values) / len(values) for name, values in tail.items()}
 
 
 def main() -> None:
@@ -39,7 +57,7 @@ def main() -> None:
     last = train(options.run, cured=options.cured, seed=options.seed)
     how = "plain weights and a unit-scale output" if options.cured else "a value normaliser"
     print(
-        f"{options.run}: 120 updates with {how}; countdown ends at {last['countdown']:.2f}, "
+        f"{options.run}: {UPDATES} updates with {how}; countdown ends at {last['countdown']:.2f}, "
         f"pointer at {last['ptr']:.4f}"
     )
 

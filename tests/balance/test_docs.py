@@ -1,5 +1,6 @@
 """That what the page on balancing shows runs as pasted, and that its table is the catalogue."""
 
+import ast
 import re
 from pathlib import Path
 
@@ -24,6 +25,17 @@ def test_blocks_run_alone(
     assert isinstance(balance, Balancer)
     assert balance.skipped == 0
     capsys.readouterr()
+
+
+def test_the_readme_runs_as_it_stands(capsys: pytest.CaptureFixture[str]) -> None:
+    """Its block on balancing needs nothing else, and prints the declared shares."""
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    (block,) = (
+        one for one in re.findall(r"```python\n(.*?)```", readme, re.DOTALL) if "balance" in one
+    )
+    exec(compile(block, "README.md", "exec"), {})
+    printed = ast.literal_eval(capsys.readouterr().out)
+    assert printed == pytest.approx({"kind": 0.3, "ptr": 0.7})
 
 
 def test_switch_is_three_lines() -> None:

@@ -127,3 +127,27 @@ def test_suggested_weights_are_those_that_acted(tmp_path: Path, way: str) -> Non
     for name in NAMES:
         wanted = balance.weights[name] / balance.weights["a"]
         assert found[name] / found["a"] == pytest.approx(wanted, rel=0.5)
+
+
+@pytest.mark.parametrize("works", [True, False])
+def test_shares_are_held_against_the_fork_that_balances(tmp_path: Path, works: bool) -> None:
+    """At the parameters a term may have another share; that is no broken promise.
+
+    Nor are the total's weights of 1: those that act are the fork's. A balancer whose weights are
+    constants keeps neither promise.
+    """
+    net = Net()
+    balance = GradientShare(SHARES) if works else Fixed(dict.fromkeys(NAMES, 1.0))
+    optimizer = torch.optim.SGD(net.parameters(), lr=1e-4)
+    with Watch(
+        tmp_path, model=net, optimizer=optimizer, every=1, budget=0.9, shares=SHARES
+    ) as watch:
+        for k in range(60):
+            terms = net.terms(batch(k), balance.fork(net.trunk(batch(k))))
+            terms["a"] = terms["a"] + 1e3 * net.trunk[0].weight.square().sum()
+            watch.total(terms, balance).backward()
+            optimizer.step()
+            optimizer.zero_grad()
+    found = {one.rule for one in poise.diagnose(tmp_path).findings}
+    both = {"share-not-honoured", "weight-constant"}
+    assert found & both == (set() if works else both)

@@ -53,3 +53,13 @@ def test_masked_ignored_and_dropped_elements_are_not_dead() -> None:
 def test_flow() -> None:
     """The card says where gradients arrive."""
     assert facts(inputs(of(F.mse_loss, *PAIR)))["gradient-flows-to"] == "input, target"
+
+
+def test_an_argument_that_matters_only_near_the_target_is_not_ignored() -> None:
+    """A clamp at 100 ppm: far from the target nothing counts, at the target its value does."""
+
+    def clamped(mass: torch.Tensor, precursor: torch.Tensor) -> torch.Tensor:
+        return (1e6 * (mass - precursor).abs() / precursor).clamp(max=100).mean()
+
+    found = inputs(of(clamped, normal(8), normal(8, seed=1).abs() + 1))
+    assert "inspect-ignored" not in rules(found)

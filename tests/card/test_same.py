@@ -61,6 +61,25 @@ def test_equal_formulas_are_identical(row: int, dtype: torch.dtype) -> None:
     assert found.factor == 1.0
 
 
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_a_saturated_softmax_in_float64_is_still_the_same(seed: int) -> None:
+    """Vanishing gradients and values are rounding: there nothing finer could measure it."""
+    source = torch.Generator().manual_seed(seed)
+    logits = torch.randn(2, 3, generator=source, dtype=torch.float64)
+    labels = torch.randint(3, (2,), generator=source)
+
+    def shifted(z: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        z = z - z.max(1, keepdim=True).values
+        return (z.exp().sum(1).log() - z.gather(1, y[:, None])[:, 0]).mean()
+
+    def plain(z: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        return (z.logsumexp(1) - z.gather(1, y[:, None])[:, 0]).mean()
+
+    for other in (shifted, plain):
+        found = same(F.cross_entropy, other, (logits, labels), seed=seed)
+        assert found.verdict == "identical", str(found)
+
+
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16], ids=str)
 def test_half_precision(dtype: torch.dtype) -> None:
     """A fused loss and its formula round differently in half precision, and are still the same."""

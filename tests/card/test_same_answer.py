@@ -1,5 +1,7 @@
 """One loss at one input: value, gradients, rounding errors, exceptions."""
 
+import sys
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -93,3 +95,14 @@ def test_doubled_and_resolution() -> None:
     kinds = [one.dtype for one in doubled(inputs) if isinstance(one, Tensor)]
     assert kinds == [torch.float64, torch.float64, torch.int64]
     assert resolution(inputs, (0, 1)) == torch.finfo(torch.float16).eps
+
+
+def test_what_a_loss_prints_is_not_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    """It is called some hundred times."""
+
+    def loud(x: Tensor) -> Tensor:
+        sys.stdout.write("step")
+        return x.sum()
+
+    assert answer(asked(loud), (torch.ones(2),)).value.item() == 2.0
+    assert capsys.readouterr().out == ""

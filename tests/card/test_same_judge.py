@@ -1,12 +1,14 @@
 """Two answers: which pairs clash, how, and with which factor."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from poise.card.same_answer import Answer
-from poise.card.same_judge import Clash, match
+from poise.card.same_judge import Clash, floor_of, match
 
 EPS = 1e-7
 INF, NAN = float("inf"), float("nan")
@@ -89,3 +91,18 @@ def test_factor_is_the_predictions() -> None:
         gradient_noise=(0.0, 0.0),
     )
     assert match(one, two, EPS).wrt == 1
+
+
+def test_what_is_left_of_larger_terms_is_no_gradient() -> None:
+    """A floor hides a vanishing gradient, and nothing that stands above it."""
+    small = Answer(
+        value=torch.tensor([1.0]), gradients=(torch.tensor([1e-15, 0.0]),), gradient_noise=(0.0,)
+    )
+    turned = replace(small, gradients=(torch.tensor([0.0, 1e-15]),))
+    large = replace(small, gradients=(torch.tensor([1.0, 0.0]),))
+    floor = floor_of([(large, large), (large, large), (small, turned)], 2.2e-16)
+    assert floor.gradients == pytest.approx((64 * 2.2e-16,))
+    assert match(small, turned, 2.2e-16).clash is Clash.ANGLE
+    assert match(small, turned, 2.2e-16, floor).clash is None
+    across = replace(large, gradients=(torch.tensor([1.0, 1e-9]),))
+    assert match(large, across, 2.2e-16, floor).clash is Clash.ANGLE

@@ -56,10 +56,12 @@ def plain(*tables: Table, weights: Mapping[str, float] | None = None) -> Diagnos
     return Diagnosis(run=run(*tables, weights=weights), findings=(), not_checked=(), passed=())
 
 
-def course(values: Floats) -> Course:
+def course(values: Floats, *, updates: bool = True) -> Course:
     """A course that starts at step 0."""
     steps = np.arange(len(values))
-    return Course(at=steps.astype(float), values=np.asarray(values, dtype=float), steps=steps)
+    return Course(
+        at=steps.astype(float), values=np.asarray(values, dtype=float), steps=steps, updates=updates
+    )
 
 
 def noisy(level: Floats | float, seed: int, *, size: int = 200, scatter: float = 0.01) -> Floats:

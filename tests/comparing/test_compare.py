@@ -121,3 +121,14 @@ def test_seeds_of_the_incident_are_alike(tmp_path: Path) -> None:
     ]
     found = [poise.compare(*pair).verdict for pair in combinations(runs, 2)]
     assert sum(one is not Verdict.NO_EFFECT for one in found) <= 1
+
+
+def test_a_total_counts_beside_metrics_where_no_terms_are_known(tmp_path: Path) -> None:
+    """A log of a loss and an accuracy: a loss that has halved is better, whatever else stands."""
+    for name, share in (("a.csv", 1.0), ("b.csv", 0.4)):
+        rows = [f"{k},{share * (1 + 0.9**k):.6f},0.5" for k in range(100)]
+        (tmp_path / name).write_text("step,loss,accuracy\n" + "\n".join(rows) + "\n")
+    found = poise.compare(tmp_path / "a.csv", tmp_path / "b.csv")
+    one = found.of("loss")
+    assert (one.kind, one.counts) == ("total", True)
+    assert found.verdict is not Verdict.NO_EFFECT or one.verdict is Verdict.RESCALED

@@ -7,6 +7,7 @@ import numpy as np
 from poise.comparing.course import aligned_by, only, quantities
 from poise.run import Kind
 from tests.comparing.build import course, falling, run, table
+from tests.doctor.build_probes import watched
 
 
 def test_the_window_is_the_last_quarter() -> None:
@@ -30,6 +31,17 @@ def test_progress_runs_from_zero_to_one() -> None:
     (one,) = quantities([short], [long], "progress")
     assert one.end == 1.0
     assert one.before[0].at[[0, -1]].tolist() == [0.0, 1.0]
+
+
+def test_progress_without_a_step_is_that_of_the_micro_batches() -> None:
+    """An optimizer that never steps leaves all records at step 0; its training goes on."""
+    micro = np.arange(40)
+    still = watched({"a": np.ones(40)}, micro=micro, steps=0 * micro)
+    (one,) = quantities([still], [run(table({"a": np.ones(10)}))], "progress")
+    assert one.before[0].at.tolist() == (micro / 39).tolist()
+    stepping = watched({"a": np.ones(40)}, micro=micro, steps=micro // 8)
+    (one,) = quantities([stepping], [run(table({"a": np.ones(10)}))], "progress")
+    assert one.before[0].at[:9].tolist() == [0.0] * 8 + [0.25]
 
 
 def test_what_a_restart_overwrote_is_left_out() -> None:

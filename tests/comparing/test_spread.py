@@ -4,31 +4,61 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from poise.comparing.spread import Side, difference, side, swing
+from poise.comparing.course import Course
+from poise.comparing.spread import FITTED, Side, difference, shown, side
+from poise.comparing.spread import allowance as expected
 from tests.comparing.build import course, falling
 
 
-def seeds(values: list[float]) -> Side:
-    """A side of several runs without noise within them."""
-    return Side(np.array(values), 0.0, 0.0)
+def allowance(one: Course, end: float) -> float:
+    """The spread between seeds that a run lets expect."""
+    return expected(shown(one, end))
 
 
-def test_several_seeds_are_judged_by_welch() -> None:
-    """The interval is that of scipy's Welch test."""
+def seeds(values: list[float], allowed: float = 0.1) -> Side:
+    """A side of runs that each let expect the same spread."""
+    return Side(np.array(values), 0.0, np.full(len(values), allowed))
+
+
+def test_several_seeds_moderate_their_variance() -> None:
+    """The oracle is a sum of squares with `freedom` more, each the expected variance."""
     one, two = [1.0, 1.2, 0.9, 1.1], [1.6, 1.9, 1.4]
     found = difference(seeds(one), seeds(two), 1)
-    low, high = stats.ttest_ind(two, one, equal_var=False).confidence_interval(0.95)
+    freedom = FITTED.freedom + 5
+    squares = 3 * np.var(one, ddof=1) + 2 * np.var(two, ddof=1)
+    spread = np.sqrt((FITTED.freedom * 0.1**2 + squares) / freedom * (1 / 4 + 1 / 3))
     assert found.measured
-    assert found.value - found.half == pytest.approx(low)
-    assert found.value + found.half == pytest.approx(high)
+    assert found.spread == pytest.approx(spread)
+    assert found.half == pytest.approx(stats.t.ppf(0.975, freedom) * spread)
 
 
-def test_one_run_borrows_the_spread_of_the_other_side() -> None:
-    """One run against three: the prediction interval of the three."""
-    three = [1.0, 1.2, 1.1]
-    found = difference(seeds(three), seeds([2.0]), 1)
-    half = stats.t.ppf(0.975, 2) * np.std(three, ddof=1) * (1 + 1 / 3) ** 0.5
-    assert found.half == pytest.approx(half)
+def test_many_seeds_outweigh_what_single_runs_show() -> None:
+    """With 200 seeds a side the interval is that of Student's test, whatever was expected."""
+    rng = np.random.default_rng(3)
+    one, two = rng.normal(size=200), rng.normal(size=200)
+    found = difference(seeds(list(one), 0.2), seeds(list(two), 3.0), 1)
+    low, high = stats.ttest_ind(two, one).confidence_interval(0.95)
+    assert found.value == pytest.approx((low + high) / 2)
+    assert found.half == pytest.approx((high - low) / 2, rel=0.02)
+
+
+def test_seeds_that_agree_by_chance_are_not_trusted() -> None:
+    """Three equal values a side do not make a difference of a hundredth sure."""
+    found = difference(seeds([1.0] * 3), seeds([1.01] * 3), 1)
+    assert found.half > 0.01
+
+
+def test_a_pair_rests_on_what_both_runs_show() -> None:
+    """Their expectations are averaged in the logarithm: one of them may be far off."""
+    found = difference(seeds([2.0], 0.01), seeds([1.0], 1.0), 1)
+    assert not found.measured
+    assert found.spread == pytest.approx(0.1 * 2**0.5)
+
+
+def test_a_constant_side_does_not_make_the_other_one_sure() -> None:
+    """A spread of zero has no logarithm, and a single value that never moves is no proof."""
+    found = difference(seeds([0.0], 0.0), seeds([0.05], 0.1), 1)
+    assert found.half > 0.05
 
 
 def test_more_quantities_need_more_evidence() -> None:
@@ -37,35 +67,62 @@ def test_more_quantities_need_more_evidence() -> None:
     assert difference(one, two, 5).half > difference(one, two, 1).half
 
 
-def test_a_pair_that_stands_still_may_differ_by_its_level() -> None:
-    """Without several seeds a twentieth of the level is one standard deviation."""
-    found = difference(seeds([2.0]), seeds([2.0]), 1)
-    assert not found.measured
-    assert found.spread == pytest.approx(0.1 * 2**0.5)
-    assert found.half == pytest.approx(1.959964 * 0.1 * 2**0.5, rel=1e-5)
+def test_a_run_that_still_moves_may_be_ahead_by_luck() -> None:
+    """The faster it falls at the end, the more another seed may differ, up to a share of it."""
+    still, slow, steep = (
+        allowance(course(np.linspace(2.0 + fall, 2.0, 101)), 100.0) for fall in (0.0, 0.2, 8.0)
+    )
+    assert still < slow < steep
+    assert steep == pytest.approx(FITTED.most * 3.0, rel=0.05)
 
 
-def test_a_fall_in_the_second_half_is_allowed_for() -> None:
-    """A run that still falls may be ahead or behind by what it fell."""
-    line = course(np.linspace(2.0, 1.0, 101))
-    assert swing(line, 100.0) == pytest.approx(0.4375, abs=0.02)
-    assert swing(course(falling(2.0, 1.0, pace=5.0)), 199.0) < 1e-6
+def test_what_the_course_did_long_ago_is_no_luck() -> None:
+    """A steep fall that ended before the last half does not widen the interval."""
+    early = course(falling(9.0, 1.0, pace=5.0))
+    assert allowance(early, 199.0) == pytest.approx(allowance(course(np.ones(200)), 199.0), rel=0.1)
+
+
+@pytest.mark.parametrize("count", [4, 8])
+def test_averages_and_single_batches_let_expect_the_same(count: int) -> None:
+    """A log of means over several updates has lost scatter that another seed has not."""
+    rng = np.random.default_rng(2)
+    values = 1.0 + 0.1 * rng.normal(size=3200)
+    batches = course(values)
+    means = course(values.reshape(-1, count).mean(axis=1))
+    means = type(means)(
+        at=count * means.at, values=means.values, steps=count * means.steps, updates=True
+    )
+    whole = allowance(batches, 3199.0)
+    assert allowance(means, float(means.at[-1])) == pytest.approx(whole, rel=0.3)
+
+
+def test_an_evaluation_shows_no_batches() -> None:
+    """A smooth curve of means says nothing of its seeds: a share of the level stands for them."""
+    values = np.full(40, 2.0)
+    assert allowance(course(values, updates=False), 39.0) == pytest.approx(FITTED.smooth * 2.0)
+    assert allowance(course(values), 39.0) < FITTED.smooth
+
+
+def test_only_positive_quantities_have_a_share_of_their_level() -> None:
+    """A value that passes through zero may scatter by more than it is."""
+    noise = np.random.default_rng(0).normal(size=200)
+    assert allowance(course(noise), 199.0) > 0.2
+    assert FITTED.most * abs(noise[150:].mean()) < 0.2
 
 
 def test_the_noise_within_seeds_is_the_least_spread() -> None:
-    """Seeds that agree by chance are no surer than their own noise."""
+    """Runs that scatter are no surer than their own noise."""
     rng = np.random.default_rng(0)
-    sides = [[course(1.0 + rng.normal(size=80))] for _ in range(2)]
-    one, two = side(sides[0], 79.0), side(sides[1], 79.0)
-    same = Side(np.array([1.0, 1.0]), one.noise, 0.0), Side(np.array([1.0, 1.0]), two.noise, 0.0)
-    assert difference(*same, 1).half > 4 * np.hypot(one.noise, two.noise) * 0.99
+    one, two = (side([course(1.0 + rng.normal(size=80))], 79.0) for _ in range(2))
+    assert difference(one, two, 1).half > 2 * np.hypot(one.noise, two.noise)
 
 
 def test_three_seeds_a_side_keep_their_error_rate() -> None:
-    """Sides drawn alike are called different in about 5% of 2000 draws, never much more."""
+    """Where runs let expect what seeds do, sides drawn alike differ in about 5% of 2000 draws."""
     rng = np.random.default_rng(1)
     wrong = 0
     for _ in range(2000):
-        found = difference(seeds(list(rng.normal(size=3))), seeds(list(rng.normal(size=3))), 1)
+        sides = (seeds(list(rng.normal(size=3)), 1.0) for _ in range(2))
+        found = difference(*sides, 1)
         wrong += abs(found.value) > found.half
-    assert wrong / 2000 < 0.06
+    assert 0.01 < wrong / 2000 < 0.06

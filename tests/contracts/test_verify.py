@@ -6,11 +6,14 @@ from pathlib import Path
 
 import pytest
 
+import poise.card
 import poise.doctor.rules as package
 from poise.doctor import proofs
 
 COMMANDS = ("poise compare ", "tail ", "grep ")
-SOURCES = sorted(Path(package.__path__[0]).glob("*.py"))
+SOURCES = sorted(
+    [*Path(package.__path__[0]).glob("*.py"), *Path(poise.card.__path__[0]).glob("*.py")]
+)
 
 
 def filled(node: ast.expr) -> str | None:

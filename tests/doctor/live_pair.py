@@ -91,6 +91,7 @@ def train(
     with Watch(
         run, model=model, optimizer=optimizer, every=every, budget=0.5, roles=roles
     ) as watch:
+        watch.budget.fraction = 1e6
         for account in watch.budget.accounts.values():
             account.part = 1e6  # measure at every candidate, however slow the machine is
         for at in range(batches):

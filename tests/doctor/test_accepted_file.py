@@ -5,7 +5,7 @@ from datetime import date
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from poise.doctor.accepted_file import beside, load, of_project, store
@@ -43,6 +43,7 @@ def test_what_a_file_looks_like(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == ["accepted.toml"]
 
 
+@settings(deadline=None)
 @given(terms=st.lists(TEXT, max_size=3), why=TEXT, series=TEXT, value=FLOAT, threshold=FLOAT)
 def test_round_trip(
     tmp_path_factory: pytest.TempPathFactory,

@@ -38,6 +38,16 @@ def test_the_line_is_the_schedule(schedule: Callable[[int], float], stop: int) -
     assert len(found) <= MOST
 
 
+def test_a_ramp_around_the_middle_of_an_interval_is_seen() -> None:
+    """The line from 16 to 32 meets a ramp from 18 to 30 at its middle."""
+    schedule = Linear(0.0, 0.05, start=18, stop=30)
+    found = knots(schedule, 1024)
+    assert found is not None
+    steps, weights = np.array(found).T
+    every = range(40)
+    np.testing.assert_allclose(np.interp(every, steps, weights), sample(schedule, every), atol=4e-4)
+
+
 @given(st.floats(-10, 10), st.integers(0, 10**6))
 def test_a_constant_is_two_points(weight: float, stop: int) -> None:
     """Its first and its last step."""

@@ -48,12 +48,12 @@ def distillation_asks_twice(desk: Desk) -> None:
                 "hidden": F.mse_loss(project(hidden), deep),
             }
             (session.total(terms, weights) / 8).backward()
-            if accumulator.should_step() and at % 100 == 0:
-                nn.utils.clip_grad_norm_(model.parameters(), 1.0)
             if accumulator.should_step():
                 optimizer.step()
                 schedule.step()
                 optimizer.zero_grad()
+            if accumulator.should_step() and at % 100 == 0:
+                nn.utils.get_total_norm([p.grad for p in model.parameters() if p.grad is not None])
 
 
 @faulty("frozen", "schedule")

@@ -49,7 +49,7 @@ def likelihood_below_zero(desk: Desk) -> None:
 
 @healthy
 def evidence_lower_bound(desk: Desk) -> None:
-    """Reconstruction and KL are both sums over their dimensions: 93% against 7%, as it should be."""
+    """Reconstruction and KL are both sums over their dimensions: 93% against 7%, rightly."""
     model = Vae()
     optimizer = torch.optim.Adam(model.parameters(), 2e-3)
 

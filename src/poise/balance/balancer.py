@@ -165,7 +165,7 @@ class Balancer(Memory):
         keeper = self._gradient_keeper("fork")
         if torch.is_grad_enabled():  # an evaluation may run on one process alone
             prepare()
-            self._forked = True
+        self._forked = True  # in a reentrant checkpoint gradients are off at first
         return handed_out(tree, self.names, BalancedHome(self, keeper, self._lend()))
 
     def total(

@@ -70,6 +70,12 @@ def roles(
             " pass a tuple of the loss function's arguments, the prediction first"
         )
         raise InspectError(message)
+    if not example[0].numel():
+        message = (
+            f"the prediction of the example is empty, shape {list(example[0].shape)}; "
+            "pass a batch of 4 or more samples"
+        )
+        raise InspectError(message)
     names = argument_names(loss, len(example))
     prediction = example[0]
     masked = _position(mask, names, "mask")

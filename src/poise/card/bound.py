@@ -94,5 +94,5 @@ def _unbounded(subject: Subject, name: str, values: list[float]) -> Finding:
         f"(role='adversary'); the declared role is {subject.role!r}.",
         action="Bound it: a hinge (relu(target - std)), a logarithm with a floor, or a target "
         "value that it is compared with.",
-        verify="minimise the term alone for 2000 steps of Adam: it must settle",
+        verify='poise.inspect(loss, example).fact("lowest")  # there is one',
     )

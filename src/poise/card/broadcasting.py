@@ -77,7 +77,8 @@ def _silent(subject: Subject) -> Finding | None:
                 cause="Arithmetic between the arguments broadcasts. Expected of most formulas "
                 "written by hand.",
                 action="Compare the shapes inside the function and raise if they differ.",
-                verify=f"loss with {name}.unsqueeze(-1) must raise",
+                verify=f"given = list(example); given[{at}] = given[{at}].unsqueeze(-1); "
+                "loss(*given)  # must raise",
             )
     return None
 

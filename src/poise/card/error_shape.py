@@ -116,10 +116,10 @@ def usual_error(subject: Subject, ray: Ray) -> float:
     return max(ray.scale, float((subject.z - ray.start).abs().median()))
 
 
-def _verify(subject: Subject, ray: Ray, error: float) -> str:
+def _verify(ray: Ray, error: float) -> str:
     """Lines that measure the gradient at one error."""
     return (
-        f"card = poise.inspect({subject.name}, example)\n"
+        "card = poise.inspect(loss, example)\n"
         f'card.curve("error").at("gradient +", {error:.3g})  # {ray.words}'
     )
 
@@ -148,7 +148,7 @@ def _clamp(subject: Subject, ray: Ray, side: Side, dead: int) -> Finding:
         + (" The example's own errors lie beyond the clamp." if own else ""),
         action="Replace the clamp by a loss whose slope stays: Huber or smooth L1 with "
         f"{'delta' if ray.kind == 'error' else 'a margin'} {brief(edge)}.",
-        verify=_verify(subject, ray, 2.0 * high),
+        verify=_verify(ray, 2.0 * high),
     )
 
 
@@ -187,7 +187,7 @@ def _saturates(subject: Subject, ray: Ray, side: Side) -> Finding:
         "Expected of a loss that is meant to give up on outliers, and of shares such as Dice.",
         action="Compare logits instead of squashed values, or start close enough to the target; "
         "keep it if large errors are outliers.",
-        verify=_verify(subject, ray, tenth),
+        verify=_verify(ray, tenth),
     )
 
 
@@ -216,7 +216,7 @@ def _steepens(subject: Subject, ray: Ray, side: Side) -> Finding:
         "and the error never comes near 0.",
         action="Use a loss of bounded slope that is smooth at 0, such as Huber, in the error's "
         "own unit.",
-        verify=_verify(subject, ray, side.x[0]),
+        verify=_verify(ray, side.x[0]),
     )
 
 
@@ -231,7 +231,7 @@ def _flat(subject: Subject, ray: Ray, side: Side) -> Finding:
         (number(f"gradient 0 up to {brief(side.x[index - 1])}", "gradient", 0.0, 0.0),),
         cause="A tolerance band, as in an epsilon-insensitive or hinge loss; expected of those.",
         action="Check that the band is in the unit of the prediction.",
-        verify=_verify(subject, ray, side.x[index - 1]),
+        verify=_verify(ray, side.x[index - 1]),
     )
 
 
@@ -249,7 +249,7 @@ def _linear(subject: Subject, ray: Ray, knee: float) -> Finding:
         "error, the gradient does not. Expected where outliers are to count less.",
         action="Never divide such a term by its own value; scale target and prediction to unit "
         "size, or raise delta, if large errors should pull harder.",
-        verify=_verify(subject, ray, knee),
+        verify=_verify(ray, knee),
     )
 
 

@@ -81,7 +81,7 @@ def _gradient(subject: Subject, words: str, found: Outcome, severity: Severity) 
         "infinite; times 0 that is NaN. A torch.where behind it does not help.",
         action="Add a small number inside the root, or use torch.linalg.vector_norm, whose "
         "gradient at 0 is 0.",
-        verify=f"x = the prediction {words}; loss(x, ...).backward(); x.grad.isfinite().all()",
+        verify=_again(f"a finite gradient {words}"),
     )
 
 
@@ -97,7 +97,7 @@ def _value(subject: Subject, words: str, found: Outcome, severity: Severity) -> 
         + (" Expected where that input cannot occur." if severity is Severity.NOTE else ""),
         action="Add a small number to the denominator, or use the logarithm's fused form "
         "(log_softmax, logsigmoid, logsumexp).",
-        verify=f"loss {words} must be finite",
+        verify=_again(f"a finite value {words}"),
     )
 
 
@@ -121,7 +121,7 @@ def _half(subject: Subject, dtype: torch.dtype) -> Finding | None:
         "becomes 0 in it.",
         action="Compute the loss in float32 (prediction.float()); autocast does so only for the "
         "losses it knows.",
-        verify=f"loss on the example in torch.{name} must be finite",
+        verify=f"loss(*(one.to(torch.{name}) for one in example))  # finite",
     )
 
 
@@ -153,7 +153,7 @@ def _breaks(subject: Subject, magnitude: float, found: Outcome, true: float) -> 
         cause="An intermediate result leaves the range of the dtype: an exponential without its "
         "maximum taken out, a square, a logarithm of what became 0.",
         action="Use the fused form: log_softmax, logsumexp, binary_cross_entropy_with_logits.",
-        verify=f"loss at a prediction of size {brief(magnitude)} must be finite",
+        verify=f"loss(torch.full_like(example[0], {magnitude:g}), *example[1:])  # finite",
     )
 
 
@@ -211,3 +211,7 @@ def _merged(findings: list[Finding]) -> list[Finding]:
             verify=first.verify,
         )
     return list(found.values())
+
+
+def _again(expected: str) -> str:
+    return f"print(poise.inspect(loss, example))  # {expected}"

@@ -100,5 +100,5 @@ def _narrow(subject: Subject, low: float, high: float) -> Finding:
         cause="The target is squashed: a sigmoid of something never negative stays at or above "
         "0.5. Expected where that range is meant.",
         action="Check the range of the target against what the prediction should be able to say.",
-        verify="print the smallest and the largest target over a batch",
+        verify="print(target.min(), target.max())  # over a batch of your data",
     )

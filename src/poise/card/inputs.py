@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from poise.card.draws import others, predictions
+from poise.card.ray import ray_of
 from poise.card.seen import Seen, brief, finding, number, seen
 from poise.card.subject import Subject
 from poise.doctor.card import Fact
@@ -69,7 +70,8 @@ def _relabelled(subject: Subject, labels: Tensor) -> Tensor:
 def ignores(subject: Subject, position: int) -> bool:
     """Whether no change of an argument changes the value, at any of several predictions."""
     tried = 0
-    starts = (subject.z, subject.z + 1.0, subject.z * -0.5)
+    # Also at a perfect prediction: where a clamp or a sigmoid has saturated, nothing matters.
+    starts = (subject.z, subject.z + 1.0, subject.z * -0.5, ray_of(subject).start)
     for z in starts:
         here = subject.at(z, wrt=())
         for other in others(subject, position):
@@ -101,7 +103,8 @@ def _ignored(subject: Subject, at: int) -> Finding:
         cause="The argument is unused, cancels out, or is sliced away (an index that covers the "
         "whole width leaves an empty rest).",
         action=f"Check every use of {name!r} and the shapes of its slices.",
-        verify=f"loss with another {name!r} must give another value",
+        verify=f"given = list(example); given[{at}] = given[{at}] + 1; "
+        "print(loss(*example), loss(*given))  # two numbers",
     )
 
 
@@ -118,7 +121,7 @@ def _constant(subject: Subject) -> Finding:
         cause="The loss is divided by its own detached value, or its value is replaced in the "
         "forward pass. Its gradient no longer grows with the error. Expected of surrogate losses.",
         action="Log the loss before the division; give it a fixed weight if its size should count.",
-        verify="print the loss at two predictions, then the norms of their gradients",
+        verify="print(loss(*example), loss(2 * example[0], *example[1:]))  # two numbers",
     )
 
 
@@ -133,7 +136,7 @@ def _detached(subject: Subject) -> Finding:
         cause="A detach, .item(), .data, torch.no_grad, rounding or an argmax on the way, or "
         "autograd.grad without create_graph=True.",
         action="Keep the whole way from the prediction to the loss differentiable.",
-        verify="loss(prediction.requires_grad_(), ...).backward(); prediction.grad",
+        verify="loss(example[0].requires_grad_(), *example[1:]).backward(); print(example[0].grad)",
     )
 
 
@@ -157,7 +160,8 @@ def _dead(subject: Subject, reached: Tensor) -> Finding | None:
         cause="The function slices, masks or shifts the prediction. Expected of the last position "
         "of a language model whose labels are shifted, and of channels meant for another term.",
         action="Check that the slice is meant.",
-        verify="(prediction.grad == 0).nonzero() after one backward pass",
+        verify="loss(example[0].requires_grad_(), *example[1:]).backward(); "
+        "print((example[0].grad == 0).nonzero())",
     )
 
 

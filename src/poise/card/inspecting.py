@@ -1,7 +1,10 @@
 """Probes a loss function from one example and gives its card."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import redirect_stdout
+from io import StringIO
 
+import torch
 from torch import Tensor, nn
 
 from poise.card.arguments import Roles, roles
@@ -46,7 +49,7 @@ OF_PREDICTIONS = ("error size", "padding", "lower bound", "implied target", "sym
 
 def inspect(
     loss_fn: Callable[..., object],
-    example: Sequence[object],
+    example: Sequence[object] | Tensor,
     *,
     target: int | str | None = None,
     mask: int | str | None = None,
@@ -58,7 +61,8 @@ def inspect(
 ) -> Card:
     """Measures a loss function before any training and says what is odd about it.
 
-    Random generators, and the buffers and gradients of a module, are afterwards as they were.
+    Random generators, and the buffers and gradients of a module, are afterwards as they were. What
+    the function prints is not shown.
     Calls the function some 300 to 800 times, in float64 where it can: a tenth of a second for a
     small example, seconds for one with millions of elements.
 
@@ -78,8 +82,9 @@ def inspect(
         name: Name on the card; the function's own.
 
     Raises:
-        InspectError: The example does not start with a floating tensor, an option names nothing,
-            or the function returns no single number. A function that raises at the example gets a
+        InspectError: The example does not start with a floating tensor, or holds an empty
+            prediction or a sparse tensor; an option names nothing; or the function returns no
+            single number. A function that raises at the example gets a
             card that explains it.
 
     Example:
@@ -92,19 +97,36 @@ def inspect(
     if role not in ROLES:
         message = f"role={role!r} is no role of a term; give one of {', '.join(ROLES)}"
         raise InspectError(message)
-    given = tuple(example)
+    given = _arguments_of(example)
     told = roles(
         loss_fn, given, target=target, mask=mask, batch=batch, length=length, classes=classes
     )
     called = name or getattr(loss_fn, "__name__", type(loss_fn).__name__)
     tensors = [one for one in given if isinstance(one, Tensor)]
-    with guard(loss_fn if isinstance(loss_fn, nn.Module) else None, tensors=tensors):
+    module = loss_fn if isinstance(loss_fn, nn.Module) else None
+    with guard(module, tensors=tensors), redirect_stdout(StringIO()):
         examined = subject(called, loss_fn, given, told, role)
         if examined.base.raised:
             found = {"call": Seen(findings=(raising(called, told.names, given, examined.base),))}
         else:
             found = {key: _probed(examined, key) for key in PROBES}
-    return _card(examined, found)
+        return _card(examined, found)
+
+
+def _arguments_of(example: Sequence[object] | Tensor) -> tuple[object, ...]:
+    """The example as a tuple, after a look at what no probe can change."""
+    if isinstance(example, Mapping):
+        message = "the example is a mapping; pass a tuple of the arguments, in the function's order"
+        raise InspectError(message)
+    given = (example,) if isinstance(example, Tensor) else tuple(example)
+    for at, one in enumerate(given):
+        if isinstance(one, Tensor) and one.layout != torch.strided:
+            message = (
+                f"argument {at} of the example is sparse ({one.layout}), and probes change single "
+                "elements; pass it dense, and wrap the function if it wants it sparse"
+            )
+            raise InspectError(message)
+    return given
 
 
 def _probed(examined: Subject, key: str) -> Seen:

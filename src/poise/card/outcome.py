@@ -8,11 +8,11 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
+from poise.card.seeds import seeded
 from poise.errors import InspectError
 from poise.probe.typed import passed_back
 from poise.reduce import Reduced
 
-_seed = cast(Callable[[int], object], torch.manual_seed)
 SEED = 0
 """Seed before every call, so that two calls differ by their inputs alone."""
 
@@ -67,12 +67,12 @@ def call(
         arguments: Its arguments; tensors are copied, so that the call cannot write into them.
         wrt: Positions of the arguments whose gradient is wanted.
         factor: Gradient that arrives at the loss.
-        seed: Of torch's random generator before the call.
+        seed: Of the random generators before the call: torch's, Python's and NumPy's.
         live: Positions that require a gradient even where none is wanted, as in a training: a
             loss may itself differentiate by them (gradient penalty, residual of an equation).
     """
     given = [_leaf(one, at in wrt or at in live) for at, one in enumerate(arguments)]
-    _seed(seed)
+    seeded(seed)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:

@@ -121,7 +121,7 @@ def _counted(subject: Subject, slope: float, values: list[float]) -> Finding | N
         if slope == 1.0
         else "Masked elements take part in the sum or in the count.",
         action="Divide by the number of unmasked elements (poise.reduce.masked_mean).",
-        verify=f'poise.inspect({subject.name}, example).slope("unmasked share")  # must be 0',
+        verify='poise.inspect(loss, example).slope("unmasked share")  # must be 0',
     )
 
 
@@ -145,7 +145,8 @@ def _leaks(subject: Subject, padded: tuple[object, ...], axis: int) -> Finding |
         (number(f"value {brief(after)} instead of {brief(before)}", "value", after, before),),
         cause="The mask is applied after a reduction or a normalisation, or not to every part.",
         action="Multiply the unreduced loss by the mask before anything is summed.",
-        verify="loss(torch.where(mask, prediction, 7.0), ...)  # must be the same",
+        verify="x = torch.where(mask, example[0], 7.0); "
+        "print(loss(*example), loss(x, *example[1:]))  # equal",
     )
 
 

@@ -33,7 +33,7 @@ def raising(
         (number(f"called with {shapes}", "value", outcome.value),),
         cause=why,
         action=do,
-        verify=f"{name}(*example) must return a number",
+        verify="print(loss(*example))  # a number",
     )
 
 

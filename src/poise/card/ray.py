@@ -81,7 +81,7 @@ def typical(one: Tensor | None) -> float:
     """
     if one is None or not one.numel():
         return 1.0
-    found = float(one.double().square().mean().sqrt())
+    found = float((one.abs() if one.is_complex() else one).double().square().mean().sqrt())
     return found if 0 < found < float("inf") else 1.0
 
 

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 
 from poise.card.arguments import argument_names
-from poise.card.same_answer import Asked, Inputs, answer, doubled, measured, resolution
+from poise.card.same_answer import Answer, Asked, Inputs, answer, doubled, measured, resolution
 from poise.card.same_draws import SCALES, Draw, Drawer, domain, stays
-from poise.card.same_judge import Match, match
+from poise.card.same_judge import NO_FLOOR, Floor, Match, floor_of, largest, match
 from poise.card.same_shrink import shrunk
 from poise.card.same_verdict import Relation, Verdict, merged, relation
 from poise.card.sameness import Difference, Sameness
@@ -75,7 +75,10 @@ def same(
     pair = _Pair(asked[0], asked[1], resolution(inputs, chosen), names)
     drawer = Drawer(inputs, seed)
     remarks = [note for one in asked for note in _repeatable(one, inputs)]
-    trials = [_Trial(draw, pair.match(draw.inputs)) for draw in drawer.draws()]
+    draws = [(draw, pair.answers(draw.inputs)) for draw in drawer.draws()]
+    if pair.eps == EPS:  # else a call in float64 has measured the rounding error
+        pair = replace(pair, floor=floor_of([both for _, both in draws], EPS))
+    trials = [_Trial(draw, pair.judged(draw.inputs, both)) for draw, both in draws]
     if trials[0].match.skipped:
         raise InspectError(_refused(trials[0].match))
     return _Answer(pair, trials, drawer, remarks).sameness()
@@ -97,9 +100,17 @@ class _Pair:
     b: Asked
     eps: float
     names: tuple[str, ...]
+    floor: Floor = NO_FLOOR
+
+    def answers(self, inputs: Inputs) -> tuple[Answer, Answer]:
+        return measured(self.a, inputs), measured(self.b, inputs)
 
     def match(self, inputs: Inputs) -> Match:
-        return match(measured(self.a, inputs), measured(self.b, inputs), self.eps)
+        return self.judged(inputs, self.answers(inputs))
+
+    def judged(self, inputs: Inputs, both: tuple[Answer, Answer]) -> Match:
+        size = largest([inputs[k] for k in self.a.wrt])
+        return match(*both, self.eps, replace(self.floor, value=self.floor.value * size))
 
     def exact(self, inputs: Inputs, rough: Relation) -> float | None:
         """The factor in float64, where both losses take it and it confirms the rough one."""

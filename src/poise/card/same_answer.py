@@ -1,15 +1,16 @@
 """What one loss answers to one input: value, gradients, their rounding error, or its exception."""
 
-import random
-import sys
 import warnings
 from collections.abc import Callable, Sequence
+from contextlib import redirect_stdout
 from dataclasses import dataclass
-from typing import Any, cast, final
+from io import StringIO
+from typing import cast, final
 
 import torch
 from torch import Tensor, nn
 
+from poise.card.seeds import seeded
 from poise.errors import InspectError
 from poise.probe.guard import guard
 
@@ -78,9 +79,14 @@ def answer(asked: Asked, inputs: Inputs) -> Answer:
         1.0
     """
     module = asked.loss if isinstance(asked.loss, nn.Module) else None
-    with guard(module), torch.enable_grad(), warnings.catch_warnings():
+    with (
+        guard(module),
+        torch.enable_grad(),
+        warnings.catch_warnings(),
+        redirect_stdout(StringIO()),
+    ):
         warnings.simplefilter("ignore")
-        _seed(asked.seed)
+        seeded(asked.seed)
         own = tuple(_leaf(one, k in asked.wrt) for k, one in enumerate(inputs))
         try:
             result = _call(asked, own)
@@ -206,17 +212,6 @@ def _distance(a: Tensor, b: Tensor) -> float:
     gaps = (a - b).abs()
     gaps = gaps[gaps.isfinite()]
     return gaps.max().item() if gaps.numel() else 0.0
-
-
-def _seed(seed: int) -> None:
-    # torch.manual_seed keeps a stack trace for each call until a GPU is in use: a millisecond.
-    torch.default_generator.manual_seed(seed)
-    if torch.cuda.is_initialized():
-        torch.cuda.manual_seed_all(seed)
-    random.seed(seed)
-    numpy: Any = sys.modules.get("numpy")
-    if numpy is not None:
-        numpy.random.seed(seed)
 
 
 def _line(error: Exception) -> str:

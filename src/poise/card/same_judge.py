@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from math import isfinite, nan
+from statistics import median
 from typing import final
 
 import torch
@@ -73,7 +74,47 @@ class Match:
         return bool(self.a.value.isfinite().all() and self.b.value.isfinite().all())
 
 
-def match(a: Answer, b: Answer, eps: float) -> Match:
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Floor:
+    """What is lost in rounding however it is computed.
+
+    Attributes:
+        value: Of a value, over the largest number of the inputs.
+        gradients: Of an element of each gradient.
+    """
+
+    value: float = 0.0
+    gradients: tuple[float, ...] = ()
+
+    def of(self, k: int) -> float:
+        """That of gradient `k`."""
+        return self.gradients[k] if self.gradients else 0.0
+
+
+NO_FLOOR = Floor()
+
+
+def floor_of(pairs: Sequence[tuple[Answer, Answer]], eps: float) -> Floor:
+    """The floor of float64, in which no finer call can measure the rounding error of a result.
+
+    A vanishing gradient is what is left of terms as large as the gradient is elsewhere, and a
+    vanishing value of terms as large as the inputs times that: no algorithm keeps more than the
+    last digits of those.
+
+    Args:
+        pairs: Answers of both losses at all inputs.
+        eps: Resolution of the inputs' dtype.
+    """
+    answers = [one for pair in pairs for one in pair if one.gradients]
+    if not answers:
+        return NO_FLOOR
+    peaks = [[_peak(one) for one in answer.gradients] for answer in answers]
+    usual = [DIGITS * eps * median(each) for each in zip(*peaks, strict=True)]
+    return Floor(value=max(usual), gradients=tuple(usual))
+
+
+def match(a: Answer, b: Answer, eps: float, floor: Floor = NO_FLOOR) -> Match:
     """Compares two answers; `eps` is the resolution of the inputs' dtype.
 
     Example:
@@ -99,7 +140,7 @@ def match(a: Answer, b: Answer, eps: float) -> Match:
         reason = _not_finite("gradient", one, two)
         if reason:
             return Match(a=a, b=b, clash=Clash.GRADIENT, reason=reason, wrt=k)
-    return _gradients(a, b, eps)
+    return _gradients(a, b, eps, floor)
 
 
 def _raised(a: Answer, b: Answer) -> Match:
@@ -118,16 +159,17 @@ def _not_finite(what: str, a: Tensor, b: Tensor) -> str:
     return f"the {what} is {a[k].item():.4g} in A and {b[k].item():.4g} in B"
 
 
-def _gradients(a: Answer, b: Answer, eps: float) -> Match:
+def _gradients(a: Answer, b: Answer, eps: float, floor: Floor) -> Match:
     values = (
-        DIGITS * eps * _peak(a.value) + LUCK * a.value_noise,
-        DIGITS * eps * _peak(b.value) + LUCK * b.value_noise,
+        DIGITS * eps * _peak(a.value) + LUCK * a.value_noise + floor.value,
+        DIGITS * eps * _peak(b.value) + LUCK * b.value_noise + floor.value,
     )
-    if _zero(a) != _zero(b) and not (_lost(a) and _lost(b)):
-        return _vanishing(a, b, values)
-    if _lost(a) or _lost(b):
+    lost = _lost(a, floor), _lost(b, floor)
+    if _zero(a) != _zero(b) and not all(lost):
+        return _vanishing(a, b, values, floor)
+    if any(lost):
         return Match(a=a, b=b, value_errors=values)
-    return _parallel(a, b, eps, values)
+    return _parallel(a, b, eps, values, floor)
 
 
 def _zero(answer: Answer) -> bool:
@@ -135,15 +177,15 @@ def _zero(answer: Answer) -> bool:
     return not any(_peak(one) for one in answer.gradients) and not any(answer.gradient_noise)
 
 
-def _lost(answer: Answer) -> bool:
+def _lost(answer: Answer, floor: Floor) -> bool:
     """No larger than its rounding error."""
     pairs = zip(answer.gradients, answer.gradient_noise, strict=True)
-    return all(_peak(one) <= LUCK * noise for one, noise in pairs)
+    return all(_peak(one) <= LUCK * noise + floor.of(k) for k, (one, noise) in enumerate(pairs))
 
 
-def _vanishing(a: Answer, b: Answer, values: tuple[float, float]) -> Match:
+def _vanishing(a: Answer, b: Answer, values: tuple[float, float], floor: Floor) -> Match:
     (zero, one, other) = ("A", "B", b) if _zero(a) else ("B", "A", a)
-    if _lost(other):
+    if _lost(other, floor):
         return Match(a=a, b=b, value_errors=values)
     peaks = [_peak(gradient) for gradient in other.gradients]
     reason = f"the gradient of {zero} is 0, that of {one} up to {max(peaks):.4g}"
@@ -151,14 +193,19 @@ def _vanishing(a: Answer, b: Answer, values: tuple[float, float]) -> Match:
     return Match(a=a, b=b, clash=Clash.VANISHES, reason=reason, value_errors=values, wrt=wrt)
 
 
-def _parallel(a: Answer, b: Answer, eps: float, values: tuple[float, float]) -> Match:
+def _parallel(a: Answer, b: Answer, eps: float, values: tuple[float, float], floor: Floor) -> Match:
     """The factor between the gradients, and whether it explains every element."""
     pairs = [_finite_pair(*pair) for pair in zip(a.gradients, b.gradients, strict=True)]
-    leader = next(k for k, one in enumerate(a.gradients) if _peak(one) > LUCK * a.gradient_noise[k])
+    leader = next(
+        k
+        for k, one in enumerate(a.gradients)
+        if _peak(one) > LUCK * a.gradient_noise[k] + floor.of(k)
+    )
     factor = _fit(*pairs[leader])
     errors = [
         DIGITS * eps * (_peak(two) + abs(factor) * _peak(one))
         + LUCK * (b.gradient_noise[k] + abs(factor) * a.gradient_noise[k])
+        + (1 + abs(factor)) * floor.of(k)
         for k, (one, two) in enumerate(pairs)
     ]
     factor_error = errors[leader] / _peak(a.gradients[leader])
@@ -218,3 +265,13 @@ def _peak(tensor: Tensor) -> float:
     sizes = sizes[sizes.isfinite()]
     peak = sizes.max().item() if sizes.numel() else 0.0
     return peak if isfinite(peak) else 0.0
+
+
+def largest(inputs: Sequence[object]) -> float:
+    """Largest finite number of some tensors.
+
+    Example:
+        >>> largest([torch.tensor([1.0, -3.0]), 7])
+        3.0
+    """
+    return max((_peak(one) for one in inputs if isinstance(one, Tensor)), default=0.0)

@@ -112,7 +112,7 @@ def _finding(subject: Subject, one: Slope) -> Finding | None:
             facts,
             cause=cause,
             action=action,
-            verify=_verify(subject, one),
+            verify=_verify(one),
         )
     return finding(
         "inspect-grows-with",
@@ -125,7 +125,7 @@ def _finding(subject: Subject, one: Slope) -> Finding | None:
         "batch). Expected where the sum is divided by a count outside the function.",
         action=f"Take the mean over {words}, or divide by the count of elements that count "
         "(poise.reduce keeps both together).",
-        verify=_verify(subject, one),
+        verify=_verify(one),
     )
 
 
@@ -151,8 +151,8 @@ def _shrinking(one: Slope) -> tuple[str, str]:
     )
 
 
-def _verify(subject: Subject, one: Slope) -> str:
-    return f'poise.inspect({subject.name}, example).slope("{one.against}")  # {one.slope:.2f}'
+def _verify(one: Slope) -> str:
+    return f'poise.inspect(loss, example).slope("{one.against}")  # {one.slope:.2f}'
 
 
 def _reduction(slopes: list[Slope]) -> Fact | None:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from poise.card.arguments import Roles
+from poise.card.buffers import Buffers
 from poise.card.derives import derives
 from poise.card.link import FREE, Link, link_of
 from poise.card.outcome import Outcome, call
@@ -36,6 +37,7 @@ class Subject:
         link: Maps the coordinates to the prediction.
         role: The term's role, as in `poise.Role`.
         base: The call at the example as given.
+        buffers: Of the function, if it is a module, as they were before any call.
     """
 
     name: str
@@ -49,6 +51,7 @@ class Subject:
     link: Link
     role: str
     base: Outcome
+    buffers: Buffers
 
     @property
     def z(self) -> Tensor:
@@ -88,13 +91,20 @@ class Subject:
         wrt: Sequence[int] = (0,),
         factor: float = 1.0,
         seed: int = 0,
+        fresh: bool = True,
     ) -> Outcome:
-        """The call with other arguments, the first in free coordinates."""
+        """The call with other arguments, the first in free coordinates.
+
+        With `fresh` the buffers are first as they were at the beginning.
+        """
+        if fresh:
+            self.buffers.restore()
         loss = self._through(self.exact)
         return call(loss, arguments, wrt, factor=factor, seed=seed, live=self.live)
 
     def call_in(self, dtype: torch.dtype, arguments: Sequence[object]) -> Outcome:
         """The call with all floating arguments rounded to `dtype`."""
+        self.buffers.restore()
         loss = self.exact if dtype == torch.float64 else self.loss
         return call(self._through(loss), cast_all(arguments, dtype), (0,), live=self.live)
 
@@ -127,11 +137,15 @@ class Subject:
 def subject(name: str, loss: Loss, example: tuple[object, ...], roles: Roles, role: str) -> Subject:
     """Prepares a loss function: precision and link."""
     live = tuple(at for at, one in enumerate(example) if not at or _requires_grad(one))
+    own = Buffers.of(loss)
     base = call(loss, example, live=live)
+    own.restore()
     exact, given = _exact(loss, example, base, live)
     rounding = torch.finfo(cast(Tensor, example[0]).dtype).eps
+    buffers = Buffers.of(loss, exact)
     asked = not base.raised and derives(loss, example, live)
     link = FREE if base.raised or asked else link_of(exact, given, rounding, live)
+    buffers.restore()
     z = link.inverse(cast(Tensor, given[0]).detach())
     return Subject(
         name=name,
@@ -145,6 +159,7 @@ def subject(name: str, loss: Loss, example: tuple[object, ...], roles: Roles, ro
         link=link,
         role=role,
         base=base,
+        buffers=buffers,
     )
 
 
@@ -166,7 +181,9 @@ def _exact(
     """The function and example in float64; as they are where it then fails or differs."""
     precise = copy.deepcopy(loss).double() if isinstance(loss, torch.nn.Module) else loss
     arguments = cast_all(example, torch.float64)
+    before = Buffers.of(precise)
     found = call(precise, arguments, live=live)
+    before.restore()
     own = cast(Tensor, example[0]).dtype
     slack = torch.finfo(own).eps ** 0.5 * max(abs(base.value), 1.0)
     if not found.raised and (not base.finite or abs(found.value - base.value) <= slack):

@@ -88,7 +88,8 @@ def _even(subject: Subject, at: int) -> Finding:
         cause="An abs or a square of a similarity, or a product in which the sign cancels. "
         "Expected where only the axis counts, not the direction.",
         action="Leave out the abs (1 - cos instead of 1 - |cos|) if the sign matters.",
-        verify=f"loss with -{name} must differ from loss with {name}",
+        verify=f"given = list(example); given[{at}] = -given[{at}]; "
+        "print(loss(*example), loss(*given))  # two numbers",
     )
 
 

@@ -27,9 +27,9 @@ def compare(
 
     The last quarter of the common course is compared, term by term and unweighted, so that a change
     of weights is not taken for a change of the model. The interval of a difference knows the noise
-    within the runs (moving-block bootstrap) and the spread between seeds: measured where a side has
-    several runs, else allowed for, so that one pair of runs shows only large effects. Totals have a
-    say only if no terms are known, and only if both are the same objective.
+    within the runs (moving-block bootstrap) and the spread between seeds: what single runs let
+    expect, averaged with what several measure, so that one pair of runs shows only large effects.
+    Totals have a say only if no terms are known, and only if both are the same objective.
 
     Args:
         before: A run, its diagnosis, or the path of any log or run directory; or several of them,
@@ -104,9 +104,9 @@ def _nothing(before: Sequence[Run], after: Sequence[Run]) -> str:
 
 
 def _judged(found: Sequence[Quantity], differ: str) -> Iterator[Change]:
-    """Every quantity; a total counts only where nothing else does."""
-    terms = [one for one in found if one.kind != "total"]
-    counted = [one for one in (terms or found) if one.sign]
+    """Every quantity; a total counts only where no terms are known."""
+    terms = any(one.kind == "term" for one in found)
+    counted = [one for one in found if one.sign and not (terms and one.kind == "total")]
     tests = max(len(counted), 1)
     for one in found:
         change = judge(one, tests)

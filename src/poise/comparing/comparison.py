@@ -45,7 +45,8 @@ class Change:
         factor: Constant factor of a rescaled quantity; None otherwise.
         steps: First and last position of the window, before.
         noise: Standard error of the difference from the noise within the runs.
-        spread: Standard deviation that stands for other seeds: measured, or allowed for.
+        spread: Standard error of the difference from the spread between seeds: what single runs let
+            expect, averaged with what several seeds measure.
         why: One sentence on how the verdict came about.
     """
 

@@ -7,6 +7,7 @@ import numpy as np
 
 from poise.doctor.case import Case
 from poise.doctor.hints import role_of, words
+from poise.doctor.series import micro_at
 from poise.run import Floats, Ints, Kind, Run, Series, Table
 
 WINDOW = 0.25
@@ -15,6 +16,8 @@ ALIKE = 0.5
 """Courses whose lengths differ by more than this factor are aligned by progress, not by step."""
 FEWEST = 3
 """Values that a window needs."""
+TRAIN = "train"
+"""Name of the training split, whatever the log calls it."""
 JUDGED = frozenset(("task", "constraint"))
 """Roles for which lower is better."""
 HIGHER = frozenset(
@@ -38,11 +41,13 @@ class Course:
         at: Positions on the common axis, increasing, shape (n,).
         values: As logged, shape (n,); NaN and infinity included.
         steps: Steps of the log, shape (n,).
+        updates: True if steps count updates of a training: not epochs, and no evaluation.
     """
 
     at: Floats
     values: Floats
     steps: Ints
+    updates: bool
 
     def __len__(self) -> int:
         return len(self.values)
@@ -117,7 +122,7 @@ def _columns(run: Run) -> dict[Key, tuple[Table, Series]]:
     for table in run.tables:
         if table.grain == "probe":
             continue
-        split = "train" if table.split == run.train.split else table.split
+        split = TRAIN if table.split == run.train.split else table.split
         for one in table.series.values():
             kind = _kind(one)
             if kind and len(one) and (one.name, split, kind) not in found:
@@ -151,23 +156,34 @@ def _quantity(
     name, split, kind = key
     # Evaluations may count other steps than the training does.
     axis = _axis([table for side in both for table, _ in side]) if by == "step" else by
-    before, after = (tuple(_course(*one, axis) for one in side) for side in both)
+    before, after = (
+        tuple(_course(*one, axis, split == TRAIN and one[0].grain == "step") for one in side)
+        for side in both
+    )
     end = min(float(one.at[-1]) for one in (*before, *after))
     return Quantity(
         name=name, split=split, kind=kind, sign=sign, before=before, after=after, end=end
     )
 
 
-def _course(table: Table, one: Series, axis: str) -> Course:
+def _course(table: Table, one: Series, axis: str, updates: bool) -> Course:
     kept = _latest(table)[one.rows]
     steps, values = table.steps_of(one)[kept], one.values[kept]
     order = np.argsort(steps, kind="stable")
     steps, values = steps[order], values[order]
     at = steps.astype(np.float64)
     if axis == "progress":
-        first, last = int(table.steps.min()), int(table.steps.max())
-        at = (at - first) / max(last - first, 1)
-    return Course(at=at, values=values, steps=steps)
+        whole = _places(table)
+        first, last = float(whole.min()), float(whole.max())
+        at = (whole[one.rows][kept][order] - first) / max(last - first, 1.0)
+    return Course(at=at, values=values, steps=steps, updates=updates)
+
+
+def _places(table: Table) -> Floats:
+    """Steps, or micro-batches where no step is made: even then a training goes on."""
+    micro = None if np.ptp(table.steps) else micro_at(table, np.arange(len(table)))
+    known = micro is not None and bool(np.isfinite(micro).all())
+    return micro if micro is not None and known else table.steps.astype(np.float64)
 
 
 def _latest(table: Table) -> np.ndarray:

@@ -20,9 +20,9 @@ BEYOND = (
 SURE = 2.5
 """Standard errors from which a difference is more than the noise within the runs."""
 WORDS = {
-    True: "the spread between seeds was measured",
-    False: "one run a side: what either moved since half of its course, or 5% of its level, stands "
-    "for other seeds",
+    True: "the spread between seeds was measured, and averaged with what single runs let expect",
+    False: "one run a side: its movement, the scatter of its batches and its level say what "
+    "another seed may do",
 }
 
 

@@ -115,32 +115,34 @@ def _parsed(entry: object, where: str, path: Path) -> Acknowledgement:
             f"{where}: expected a severity ({', '.join(Severity)}), got {found['severity']!r:.60}; "
             "mend it"
         )
+    series, value, threshold = _measured(found, where)
     return Acknowledgement(
         rule=str(found["rule"]),
         terms=tuple(map(str, cast("list[object]", found["terms"]))),
         severity=Severity(str(found["severity"])),
         why=str(found["why"]),
         when=cast(date, found["when"]),
+        series=series,
+        value=value,
+        threshold=threshold,
         file=path,
-        **_measured(found, where),
     )
 
 
-def _measured(found: Mapping[str, object], where: str) -> dict[str, object]:
-    """The number that was accepted; all three keys or none of them."""
+def _measured(found: Mapping[str, object], where: str) -> tuple[str, float | None, float | None]:
+    """Series, value and threshold that were accepted; all three or none of them are given."""
     given = {key: found[key] for key in _NUMBERS if key in found}
     if not given:
-        return {}
+        return "", None, None
     numbers = [one for key, one in given.items() if key != "series"]
     whole = all(isinstance(one, (int, float)) and type(one) is not bool for one in numbers)
-    if len(given) < len(_NUMBERS) or not whole or not isinstance(given["series"], str):
+    if len(given) < len(_NUMBERS) or not whole or not isinstance(given.get("series"), str):
         raise AcceptError(
             f"{where}: expected a text 'series' with the numbers 'value' and 'threshold', got "
             f"{given!r:.80}; mend it, or accept the finding anew"
         )
-    return {"series": given["series"]} | {
-        key: float(cast(float, given[key])) for key in ("value", "threshold")
-    }
+    value, threshold = (float(cast(float, given[key])) for key in ("value", "threshold"))
+    return str(given["series"]), value, threshold
 
 
 def _entry(one: Acknowledgement) -> str:

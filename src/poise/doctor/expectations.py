@@ -6,6 +6,7 @@ from difflib import get_close_matches
 from typing import cast
 
 import numpy as np
+from numpy.typing import NDArray
 
 from poise.errors import ExpectationError
 from poise.record import Expect
@@ -28,7 +29,7 @@ class Held:
     expect: Expect
     steps: Ints
     values: Floats
-    inside: Floats
+    inside: NDArray[np.bool_]
     planned: bool
 
 

@@ -149,6 +149,13 @@ def shares(case: Case) -> Place | None:
     return next((one for one in places(case, Kind.GRADIENT_SHARE) if len(one.names) > 1), None)
 
 
+def balanced(case: Case) -> Place | None:
+    """Gradient shares at the fork where a balancer weighs the terms; None without one."""
+    there = {one.where for one in places(case, Kind.FORK_WEIGHT)}
+    found = (one for one in places(case, Kind.GRADIENT_SHARE) if one.where in there)
+    return next((one for one in found if len(one.names) > 1), None)
+
+
 def norms(case: Case) -> Place | None:
     """Norms of the weighted gradients, at the place that `shares` takes."""
     return next((one for one in places(case, Kind.GRADIENT_NORM_OF_TERM) if one.names), None)

@@ -113,20 +113,28 @@ def wishes(case: Case, wished: Mapping[str, float]) -> tuple[Wish, ...]:
         case: The run.
         wished: Share by term; terms with a share of 0 are meant to stand still.
     """
-    if not _in_motion(case):
+    place = shares(case)
+    if place is None or not _in_motion(case):
         return ()
-    found = (wish_of(case, name) for name, one in wished.items() if one > 0)
+    angles = _cosines(case, place.names)
+    found = (wish_of(case, name, angles) for name, one in wished.items() if one > 0)
     return tuple(one for one in found if one is not None)
 
 
-def wish_of(case: Case, term: str) -> Wish | None:
-    """What would move a term; None if it keeps up, is no task, or was not measured."""
+def wish_of(case: Case, term: str, angles: Floats | None = None) -> Wish | None:
+    """What would move a term; None if it keeps up, is no task, or was not measured.
+
+    Args:
+        case: The run.
+        term: The term.
+        angles: Cosines between the terms where shares were measured, if they are at hand.
+    """
     place = shares(case)
     if place is None or term not in place.names or not judged(case, term):
         return None
     at = place.names.index(term)
     had = np.array([place.median(name) for name in place.names])
-    angles = _cosines(case, place.names)
+    angles = _cosines(case, place.names) if angles is None else angles
     now = aligned(had, angles, at)
     if now <= 0 or not _lags(case, term):
         return None
@@ -198,12 +206,17 @@ def _cosines(case: Case, names: tuple[str, ...]) -> Floats:
         name = one.name.partition("@")[0]
         if name not in columns or len(columns[name]) < len(one):
             columns[name] = one
+    equal: dict[int, list[tuple[int, int, Floats]]] = {}
     for i, j in combinations(range(len(names)), 2):
         for a, b in ((i, j), (j, i)):
             one = columns.get(f"cosine/{names[a]}/{names[b]}")
             values = np.empty(0) if one is None else finite(one.values)
             if len(values):
-                found[i, j] = found[j, i] = float(np.median(values))
+                equal.setdefault(len(values), []).append((i, j, values))
+    for cells in equal.values():  # at once: a hundred terms have thousands
+        middles = np.median(np.stack([values for _, _, values in cells]), axis=1)
+        for (i, j, _), middle in zip(cells, middles.tolist(), strict=True):
+            found[i, j] = found[j, i] = middle
     return found
 
 

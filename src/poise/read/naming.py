@@ -69,16 +69,17 @@ def classify(
     """
     known = set(labels)
     symbols = sum(bool(_SYMBOL.match(label)) for label in labels) > 1
-    found = {label: _first(label, known, split) for label in labels}
-    if symbols:
-        found |= {one: _symbol(found[one]) for one in labels if _SYMBOL.match(found[one].base)}
     told = dict.fromkeys(terms, (Kind.TERM, None)) | dict(kinds or {})
     declared = {
         label: Name(label, None, label, None, kind, of)
         for label, (kind, of) in told.items()
-        if label in found
+        if label in known
     }
-    found |= declared
+    # What is declared is not looked at: a probe of 100 terms has thousands of cosines.
+    found = {label: declared.get(label) or _first(label, known, split) for label in labels}
+    if symbols:
+        named = (one for one in labels if one not in declared)
+        found |= {one: _symbol(found[one]) for one in named if _SYMBOL.match(found[one].base)}
     totals = {*totals, *(label for label, one in declared.items() if one.kind is Kind.TOTAL)}
     found = _weak_terms(found)
     found = _one_total(found, totals)

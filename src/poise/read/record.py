@@ -30,7 +30,7 @@ def read(source: Source) -> Parsed:
     Raises:
         ReadError: There is no record yet, or the file needs another version of poise.
     """
-    data = read_record(source.read())
+    data = read_record(source.read() if source.packing else source.path)
     probes = probes_of(data.probes)
     if not data.splits:
         raise ReadError(

@@ -209,13 +209,14 @@ def _table(
     target = np.zeros(frame.size, dtype=np.int64)
     target[rows] = np.arange(len(rows))
     series: dict[str, Series] = {}
+    shared: dict[int, Ints] = {}
     for one in parts:
-        _put(series, one, target)
+        _put(series, one, target, shared)
     for label, column in frame.columns.items():
         if names[label].kind is Kind.POSITION:
             told = mask[column.rows]
             if told.any():
-                _put(series, _Part(names[label], _cut(column, told)), target)
+                _put(series, _Part(names[label], _cut(column, told)), target, shared)
     apart = _apart(series.get(frame.counter or ""), len(steps))
     keep = _join(steps, parts_of, series, f"{split} records", built.remarks, apart)
     if grain is None:
@@ -251,7 +252,8 @@ def _grain(step_name: str, epochs: Ints | None, names: Mapping[str, Name]) -> st
     return "epoch" if epochs is not None and len(epochs) > 1 and np.diff(epochs).all() else "step"
 
 
-def _put(series: dict[str, Series], part: _Part, target: Ints) -> None:
+def _put(series: dict[str, Series], part: _Part, target: Ints, shared: dict[int, Ints]) -> None:
+    """Adds one column; `shared` has by length the rows of the first column that has so many."""
     name = part.name.base if part.name.base not in series else part.name.label
     if name in series:
         return
@@ -259,9 +261,9 @@ def _put(series: dict[str, Series], part: _Part, target: Ints) -> None:
     if len(rows) > 1 and not bool((rows[1:] > rows[:-1]).all()):
         order = np.argsort(rows)
         rows, values = rows[order], values[order]
-    shared = next((one.rows for one in series.values() if len(one) == len(rows)), rows)
-    if shared is not rows and np.array_equal(shared, rows):
-        rows = shared  # one array for all that are mentioned together
+    first = shared.setdefault(len(rows), rows)
+    if np.array_equal(first, rows):
+        rows = first  # one array for all that are mentioned together
     series[name] = Series(
         name=name,
         kind=part.name.kind,

@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from numbers import Real
-from typing import Self, cast
+from typing import Any, Self, cast
 
 from poise.errors import ExpectationError
 
@@ -153,13 +153,15 @@ class Expect:
             >>> Expect.of_record({"name": "kd", "below": 5.0})
             Expect(name='kd', below=5.0, above=None, after=0.0, until=1.0, split='train')
         """
-        pairs = cast(Mapping[str, object], record) if isinstance(record, dict) else {}
+        pairs: Mapping[str, Any] = {}
+        if isinstance(record, dict):
+            pairs = cast(Mapping[str, Any], record)
         if "name" not in pairs or not pairs.keys() <= {"name", *_DEFAULTS}:
             raise ExpectationError(
                 f"run record: expected an expectation with a name and any of {', '.join(_DEFAULTS)}"
                 f", got {record!r:.80}; write it as Expect(...).as_record() does"
             )
-        return cls(**cast(dict[str, str], pairs))
+        return cls(**pairs)
 
 
 _DEFAULTS: Mapping[str, object] = {

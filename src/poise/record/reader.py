@@ -83,17 +83,20 @@ def read_record(source: str | os.PathLike[str] | bytes) -> RecordData:
         >>> read_record(lines).splits[0].columns["ce"]
         (array([0]), array([nan]))
     """
-    data = source if isinstance(source, bytes) else _bytes(Path(source))
+    chunks = _chunks(source) if isinstance(source, bytes) else _file_chunks(Path(source))
     reading = _Reading()
-    for chunk in _chunks(data):
+    for chunk in chunks:
         reading.take(chunk)
     return reading.finish()
 
 
-def _bytes(path: Path) -> bytes:
+def _file_chunks(path: Path) -> Iterator[bytes]:
+    """As `_chunks`, without ever holding the whole file."""
     path = path / FILE if path.is_dir() else path
     try:
-        return path.read_bytes()
+        with path.open("rb") as file:
+            while block := file.read(_CHUNK):
+                yield block + file.readline()
     except OSError as error:
         raise ReadError(
             f"{path}: expected a readable run record, got {error.strerror}; check the path"

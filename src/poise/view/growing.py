@@ -128,6 +128,6 @@ class Growing:
 
 def numbers(given: object) -> dict[str, float]:
     """The numbers by name that a record holds under a key; nothing if it holds something else."""
-    pairs = cast("Mapping[str, object]", given) if isinstance(given, dict) else {}
+    pairs = cast("Mapping[str, object]", given if isinstance(given, dict) else {})
     found = {name: number(one) for name, one in pairs.items()}
     return {name: one for name, one in found.items() if one is not None}

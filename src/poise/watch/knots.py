@@ -47,10 +47,11 @@ def knots(weight: Weight, stop: int) -> list[list[float]] | None:
     waiting = list(pairwise(sorted(known)))
     while waiting and len(known) < MOST:
         a, b = waiting.pop()
-        middle = (a + b) // 2
+        middle, beside = (a + b) // 2, a + (b - a) // 4
         if middle > a:
-            known[middle] = weight(middle)
-            if not _straight(known, a, middle, b):
+            # A ramp around the middle meets the line there, so a second step is asked for.
+            known |= {middle: weight(middle), beside: weight(beside)}
+            if not all(_straight(known, a, step, b) for step in (middle, beside)):
                 waiting += [(a, middle), (middle, b)]
     found = _thinned(known)
     return None if waiting or not _holds(weight, found) else found

@@ -91,6 +91,11 @@ def test_weights_by_micro_batch_are_followed() -> None:
     assert not found_by(EvalObjective(), micro_run(ramp, ramp[ends - 1]))
 
 
+def test_a_run_without_steps_has_no_sums_over_steps() -> None:
+    """All micro-batches belong to a step that is not over: nothing to add up, and no warning."""
+    assert not found_by(EvalFactor(), micro_run(np.linspace(0, 1, 300), np.ones(5)))
+
+
 def test_objective_that_changes_during_the_run() -> None:
     """Evaluation that drops a term from the twelfth time on is dated; two strays are nothing."""
     evals = parts(K)

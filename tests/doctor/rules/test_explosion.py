@@ -122,3 +122,21 @@ def test_a_growing_gradient_norm_is_a_note_while_losses_fall() -> None:
     (one,) = found_by(GradientGrowth(), make_run(undone(20), grad_norm=norm))
     assert one.severity is Severity.WARNING
     assert not found_by(GradientGrowth(), make_run(undone(20), grad_norm=np.geomspace(1, 6, N)))
+
+
+def test_growth_by_a_planned_jump_of_the_weights_is_a_note() -> None:
+    """The weight goes up twentyfold at once and the norm with it; without that it is a warning."""
+    loss = decay(RNG, 1, 0.2)
+    weight = np.where(LATE, 20.0, 1.0)
+    norm = np.where(LATE, 20.0, 1.0) * (1 + 0.01 * RNG.standard_normal(N))
+    planned = make_run(
+        {"ce": loss}, total=weight * loss, weight_history={"ce": weight}, grad_norm=norm
+    )
+    unsaid = make_run({"ce": loss * weight}, grad_norm=norm)
+    grows = norm.copy()
+    grows[LATE] *= np.geomspace(1, 40, LATE.sum())
+    since = make_run(
+        {"ce": loss}, total=weight * loss, weight_history={"ce": weight}, grad_norm=grows
+    )
+    found = [found_by(GradientGrowth(), one)[0].severity for one in (planned, unsaid, since)]
+    assert found == [Severity.NOTE, Severity.WARNING, Severity.WARNING]

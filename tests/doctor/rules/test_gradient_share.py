@@ -115,3 +115,30 @@ def test_a_vanishing_share_with_a_term_that_lags_is_a_warning(seed: int) -> None
     for share, end in ((1e-3, 13.5), (1e-6, 6.0)):
         (one,) = found_by(GradientStarvation(), run(seed, share=share, end=end))
         assert one.severity is Severity.NOTE
+
+
+def staged(first: float, *, other: float = 0.1) -> Run:
+    """`big` has the share `first` for a third of the training, then weights change and half."""
+    rng = np.random.default_rng(0)
+    weights = {
+        "big": np.where(np.arange(200) < 70, 0.8, 1.0),
+        "small": np.where(np.arange(200) < 70, other, 2.0),
+    }
+    share = np.where(np.linspace(0, 199, 30) < 70, first, 0.5)
+    terms = {"big": fall(2.0, 0.4, rng), "small": fall(16.0, 3.0, rng)}
+    return watched(terms, shares={"big": share, "small": 1 - share}, weight_history=weights)
+
+
+def test_dominance_in_one_stage_is_a_note_with_its_steps_and_weights() -> None:
+    """A third of the training is less than half of the windows, but a stage of its own."""
+    (one,) = found_by(GradientDominance(), staged(0.97))
+    assert (one.severity, one.terms) == (Severity.NOTE, ("big",))
+    assert one.steps[1] < 70
+    assert "'big' owns 97.0%" in one.summary
+    assert "with weights 'big' 0.8, 'small' 0.1" in one.summary
+
+
+def test_a_stage_at_ninety_percent_or_alone_is_silent() -> None:
+    """The near miss, and a stage in which nothing else has a weight."""
+    assert not found_by(GradientDominance(), staged(0.9))
+    assert not found_by(GradientDominance(), staged(1.0, other=0.0))

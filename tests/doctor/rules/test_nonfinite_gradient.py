@@ -36,6 +36,12 @@ def test_scale_that_never_settles() -> None:
     assert one.severity is Severity.WARNING
 
 
+def test_a_scale_that_is_no_loss_scale_is_silent() -> None:
+    """The mean square of some features is called `scale` and falls below 1; no powers of two."""
+    scale = np.geomspace(9, 0.5, N)
+    assert not found_by(LossScaleFalling(), make_run({"a": decay(RNG, 7, 2)}, loss_scale=scale))
+
+
 def test_scale_that_settles_is_silent() -> None:
     """Halving in the first quarter and wandering by 2 after that is healthy."""
     scale = 2.0 ** np.maximum(16 - np.arange(N) // 10, 7 + np.arange(N) // 50 % 2)

@@ -25,6 +25,16 @@ def test_a_saturated_term_is_found(seed: int) -> None:
     assert not found_by(GradientVanishes(), made(seed, norm=0.02))
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_a_large_constant_in_the_value_is_silent(seed: int) -> None:
+    """3000 and a gradient like the other's; the near miss has a fiftieth of it."""
+    rng = np.random.default_rng(seed)
+    terms = {"kind": fall(2, 1, rng), "density": 3000 + fall(2, 1, rng)}
+    for norm, count in ((0.1, 0), (0.002, 1)):
+        norms = {"kind": np.full(4, 0.1), "density": np.full(4, norm)}
+        assert len(found_by(GradientVanishes(), watched(terms, norms=norms))) == count
+
+
 def test_learning_terms_and_other_roles_are_silent() -> None:
     """The near miss: it falls all the same, or is a regulariser."""
     assert not found_by(GradientVanishes(), made(0, norm=1e-6, end=8.0))

@@ -15,7 +15,8 @@ def run(weight: float, *, later: float | None = None, **told: object) -> Run:
     terms = {"ce": fall(3, 1, rng), "rdrop": fall(1, 0.5, rng)}
     history = np.full(RECORDS, weight)
     history[-20:] = weight if later is None else later
-    return watched(terms, weight_history={"rdrop": history}, **told)  # type: ignore[arg-type]  # passed on
+    told["weight_history"] = {"rdrop": history}
+    return watched(terms, **told)  # type: ignore[arg-type]  # passed on
 
 
 def test_a_term_without_weight_is_a_note() -> None:
@@ -25,7 +26,7 @@ def test_a_term_without_weight_is_a_note() -> None:
 
 
 def test_a_small_weight_a_monitor_and_a_metric_are_silent() -> None:
-    """1e-6 is a weight, a late stage has one; a monitor is meant to be looked at; a metric reaches no parameter."""
+    """1e-6 is a weight, a late stage has one, a monitor is looked at, a metric trains nothing."""
     reach = {"ce": ("trunk.weight",), "rdrop": ()}
     monitor = run(0.0, declared={"roles": {"rdrop": "monitor"}})
     for one in (run(1e-6), run(0.0, later=0.1), monitor, run(0.0, reach=reach)):

@@ -58,8 +58,8 @@ def _held(one: Series) -> tuple[int, tuple[int, int]] | None:
     if last - first + 1 < RECORDS or not np.isfinite(value) or value < exp(CAPS.start - 0.5):
         return None
     power, shown = round(log(value)), digits(value)
-    last = 10.0 ** (np.floor(np.log10(value)) + 1 - min(shown, 7))  # float32 carries 7
-    good = power in CAPS and shown >= DIGITS and abs(value - exp(power)) <= 0.51 * last
+    unit = 10.0 ** (np.floor(np.log10(value)) + 1 - min(shown, 7))  # float32 carries 7
+    good = power in CAPS and shown >= DIGITS and abs(value - exp(power)) <= 0.51 * unit
     return (power, (first, last + 1)) if good else None
 
 

@@ -262,7 +262,8 @@ class EvalFactor:
                 continue
             steps = table.steps_of(other)
             beside = train_at(home[0].steps_of(home[1]), home[1].values, steps)
-            whole = train_at(*by_step(home[0], home[1].rows, home[1].values), steps)
+            summed = by_step(home[0], home[1].rows, home[1].values)
+            whole = train_at(*summed, steps) if len(summed[0]) else beside
             if not _alike(other.values, whole):
                 yield from self._judge(table, total.name, steps, other.values, beside)
 

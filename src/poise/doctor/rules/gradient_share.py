@@ -16,6 +16,7 @@ from poise.doctor.probes import (
     STILL,
     Place,
     at,
+    balanced,
     fallen,
     held_back,
     in_windows,
@@ -240,7 +241,7 @@ class GradientDominance:
     def _stage(self, case: Case, part: Place, top: str) -> Finding:
         """The finding about a stage in which `top` owns the gradient."""
         whole = self._finding(case, part, top, [])
-        weights = {n: number(float(weight_at(case, n, part.steps)[-1])) for n in part.names}
+        weights = {n: number(float(weight_at(case, n, part.steps)[0])) for n in part.names}
         told = ", ".join(f"'{name}' {weight}" for name, weight in weights.items())
         return replace(
             whole,
@@ -336,6 +337,8 @@ class ShareNotHonoured:
     Statistic: median of each window against the declared share. Threshold: apart by a factor of 3
     in at least half of the windows, 3 probes or more, declared 1% or more.
 
+    Where a balancer weighs the terms at a fork, that is the place; else all shared parameters.
+
     Healthy look-alikes: a balancer in its first steps (three probes outlast them), shares declared
     for one place and measured at another: the finding names the place.
     """
@@ -346,7 +349,7 @@ class ShareNotHonoured:
 
     def check(self, case: Case) -> Iterator[Finding]:
         """At most one finding: the term that is farthest off."""
-        place, wanted = shares(case), declared_shares(case)
+        place, wanted = balanced(case) or shares(case), declared_shares(case)
         if place is None or len(place) < 3:
             return
         off = {

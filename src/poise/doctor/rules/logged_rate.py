@@ -49,7 +49,8 @@ class LearningRateNotAsLogged:
         for one in logged_rates(case, table):
             nearest = _nearest(one, own)
             off = np.abs(one.values - nearest) > APART * np.abs(one.values)
-            if off.sum() >= max(3.0, OFTEN * len(one)) and not _in_units(one.values, nearest):
+            units = any(_in_units(one, group) for group in own)
+            if off.sum() >= max(3.0, OFTEN * len(one)) and not units:
                 yield _finding(table, one, nearest, off)
 
 
@@ -65,12 +66,14 @@ def _nearest(logged: Series, own: list[Series]) -> Floats:
     return rates[best, np.arange(len(logged))]
 
 
-def _in_units(logged: Floats, own: Floats) -> bool:
-    """True if one is the other times a constant."""
-    if not (own > 0).all() or not (logged > 0).all():
+def _in_units(logged: Series, own: Series) -> bool:
+    """True if one is the other times a constant, and both change."""
+    rows, here, there = np.intersect1d(logged.rows, own.rows, return_indices=True)
+    mine, theirs = logged.values[here], own.values[there]
+    if not len(rows) or not (mine > 0).all() or not (theirs > 0).all():
         return False
-    ratio = np.log(logged / own)
-    return float(np.ptp(ratio)) < APART and float(np.ptp(np.log(own))) > APART
+    ratio = np.log(mine / theirs)
+    return float(np.ptp(ratio)) < APART and float(np.ptp(np.log(theirs))) > APART
 
 
 def _finding(table: Table, one: Series, own: Floats, off: NDArray[np.bool_]) -> Finding:

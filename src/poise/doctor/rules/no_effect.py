@@ -8,7 +8,7 @@ import numpy as np
 
 from poise.doctor.case import Case
 from poise.doctor.finding import Evidence, Fault, Finding, Severity
-from poise.doctor.probes import listing
+from poise.doctor.probes import listing, places
 from poise.doctor.proofs import gradient
 from poise.doctor.rule import Need
 from poise.doctor.series import (
@@ -195,8 +195,8 @@ class WeightConstant:
     that no term reaches; else a note: many logs repeat their fixed weights. A run record with
     neither is passed over.
 
-    Healthy look-alikes: fixed weights that are logged anyway, a balancer that still warms up, a
-    weight held at its bound.
+    Healthy look-alikes: fixed weights that are logged anyway, a balancer that still warms up or
+    acts at a fork (its weights there move, so this is passed over), a weight held at its bound.
     """
 
     name: ClassVar[str] = "weight-constant"
@@ -207,7 +207,7 @@ class WeightConstant:
         """At most one finding, about all weights."""
         table = case.train
         weights = [one for one in table.of_kind(Kind.WEIGHT) if len(one) >= ENOUGH]
-        if not weights or not all(constant(one.values) for one in weights):
+        if not weights or not all(constant(one.values) for one in weights) or _at_fork(case):
             return
         declared = case.run.declared
         idle = _idle_weights(case)
@@ -244,6 +244,13 @@ class WeightConstant:
             action="If they are meant to adapt, pass their parameters to the optimizer.",
             verify="print(any(p is weight for g in optimizer.param_groups for p in g['params']))",
         )
+
+
+def _at_fork(case: Case) -> bool:
+    """True if a balancer's weights change where it acts, in the backward pass and not the total."""
+    return any(
+        not constant(one.of(name)) for one in places(case, Kind.FORK_WEIGHT) for name in one.names
+    )
 
 
 def _idle_weights(case: Case) -> list[str]:

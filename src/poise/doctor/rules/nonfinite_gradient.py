@@ -101,7 +101,8 @@ class LossScaleFalling:
     of the run; and the share of steps that overflowed after the first quarter. Thresholds: 1/16
     (the scale wanders by a factor of 4 about its level, since it is doubled on trial) while it is
     lower than ever in the middle of the run, or a scale below 1; one step in ten. Anything less is
-    a note once at least 3 steps overflowed after the first tenth.
+    a note once at least 3 steps overflowed after the first tenth. A scale is doubled and halved, so
+    a column of other numbers than powers of two is something else of that name.
 
     Healthy look-alikes: the scale halves repeatedly in the first steps until it fits, and single
     overflows follow each trial of a doubled scale.
@@ -115,7 +116,8 @@ class LossScaleFalling:
         """At most one finding per logged scale, and one on the overflows in words."""
         table = case.train
         for one in table.of_kind(Kind.LOSS_SCALE):
-            if len(one) >= 20 and _keeps_falling(finite(one.values)):
+            scale = finite(one.values)
+            if len(one) >= 20 and _doubled_and_halved(scale) and _keeps_falling(scale):
                 yield self._falling(table, one)
                 return
         if len(table) > 1:
@@ -190,6 +192,14 @@ def _middle(values: Floats) -> float:
     """Median from 30% to 40% of some values."""
     count = len(values)
     return float(np.median(values[3 * count // 10 : 4 * count // 10 + 1]))
+
+
+def _doubled_and_halved(values: Floats) -> bool:
+    """True if all values are one value times powers of two, to the digits that logs print."""
+    first = values[values > 0][:1]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        powers = np.log2(values / first) if len(first) else np.array([np.nan])
+    return bool(np.all(np.abs(powers - np.round(powers)) < 0.01))
 
 
 def _keeps_falling(values: Floats) -> bool:

@@ -1,6 +1,6 @@
 """A term whose error is large while its gradient vanishes."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import ClassVar, final
 
 import numpy as np
@@ -11,6 +11,12 @@ from poise.doctor.probes import Place, fallen, judged, norms, weight_at
 from poise.doctor.proofs import gradient
 from poise.doctor.rule import Need
 from poise.doctor.series import number
+from poise.run import Floats
+
+VANISHED = 1e-3
+"""Gradient per unit of loss over that of the other tasks; losses in large units reach 0.02."""
+NOTHING = 0.05
+"""Gradient over that of the other tasks from which a term still moves the parameters."""
 
 
 @final
@@ -22,11 +28,13 @@ class GradientVanishes:
 
     Statistic: unweighted gradient norm over value, median of the probes, against the median of the
     other tasks. Thresholds: below 0.001 of theirs, at 3 probes or more, the value above 5% of its
-    start, and the term has lost less than 5% of it; two tasks must be there to compare with.
+    start, and the term has lost less than 5% of it; the gradient itself below 5% of theirs; two
+    tasks must be there to compare with.
 
     Healthy look-alikes: robust losses whose gradient does not grow with the error (Huber, L1) in
-    large units: 0.02 of the others is common, so the threshold is far below; converged terms;
-    roles other than task (not judged).
+    large units: 0.02 of the others is common, so the threshold is far below; a large constant in
+    the value (its gradient is like that of the others); converged terms; roles other than task
+    (not judged).
     """
 
     name: ClassVar[str] = "gradient-vanishes"
@@ -46,7 +54,7 @@ class GradientVanishes:
             if not others or lost is None or lost >= 0.05:
                 continue
             usual = float(np.median(others))
-            if 0 < rate < 1e-3 * usual:
+            if 0 < rate < VANISHED * usual and _small(case, place, term, tasks):
                 yield self._finding(term, rate, usual, place.span, len(place))
 
     def _finding(
@@ -67,7 +75,7 @@ class GradientVanishes:
                     series=f"gradient_norm/{term}",
                     steps=steps,
                     value=rate / usual,
-                    threshold=1e-3,
+                    threshold=VANISHED,
                 ),
             ),
             cause="Its output is saturated (sigmoid, clamp, clipped logits), or a constant is most "
@@ -75,6 +83,18 @@ class GradientVanishes:
             action=f"Use the form of '{term}' that takes logits, or widen the clamp.",
             verify=gradient(term, "per sample, where its error is largest: must not vanish"),
         )
+
+
+def _small(case: Case, place: Place, term: str, tasks: Iterable[str]) -> bool:
+    """True if the unweighted gradient of a term is next to nothing beside the other tasks'."""
+    sizes = {one: _median(place.of(one), weight_at(case, one, place.steps)) for one in tasks}
+    others = [size for name, size in sizes.items() if name != term]
+    return sizes[term] < NOTHING * float(np.median(others))
+
+
+def _median(norm: Floats, weight: Floats) -> float:
+    on = weight != 0
+    return float(np.median(norm[on] / np.abs(weight[on]))) if on.any() else 0.0
 
 
 def _rate(case: Case, place: Place, term: str) -> float | None:

@@ -49,7 +49,7 @@ def countdown_loss(
     Example:
         >>> target = countdown_target(torch.tensor([50.0]), 105)
         >>> countdown_loss(torch.zeros_like(target), target).value
-        tensor(15.5095)
+        tensor(15.6952)
     """
     each = F.huber_loss(prediction, target, delta=delta, reduction="none")
     return masked_mean(each, mask)

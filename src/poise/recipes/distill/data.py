@@ -126,7 +126,7 @@ def _tokenizer(blocks: Sequence[str], size: int, *, digits: bool) -> Tokenizer:
     found = Tokenizer(models.BPE())
     bytes_: Any = pre_tokenizers.ByteLevel(add_prefix_space=False)
     parts = [pre_tokenizers.Digits(individual_digits=True), bytes_]
-    found.pre_tokenizer = pre_tokenizers.Sequence(parts) if digits else bytes_  # pyright: ignore[reportAttributeAccessIssue] -- the stubs have a getter only
+    found.pre_tokenizer = pre_tokenizers.Sequence(parts) if digits else bytes_
     trainer = trainers.BpeTrainer(
         vocab_size=size,
         special_tokens=["<pad>"],

@@ -53,18 +53,18 @@ class LanguageModel(nn.Module):
         self, tokens: int, width: int, layers: int, massive: tuple[float, ...] = ()
     ) -> None:
         super().__init__()
-        config: Any = LlamaConfig(
-            vocab_size=tokens,
-            hidden_size=width,
-            intermediate_size=2 * width,
-            num_hidden_layers=layers,
-            num_attention_heads=HEADS,
-            num_key_value_heads=HEADS,
-            max_position_embeddings=2 * PIECE[1],
-            tie_word_embeddings=True,
-            attn_implementation="eager",
-        )
-        self.lm: Any = LlamaForCausalLM(config)
+        settings: dict[str, Any] = {
+            "vocab_size": tokens,
+            "hidden_size": width,
+            "intermediate_size": 2 * width,
+            "num_hidden_layers": layers,
+            "num_attention_heads": HEADS,
+            "num_key_value_heads": HEADS,
+            "max_position_embeddings": 2 * PIECE[1],
+            "tie_word_embeddings": True,
+            "attn_implementation": "eager",  # the one that returns its attention
+        }
+        self.lm: Any = LlamaForCausalLM(LlamaConfig(**settings))
         sink = torch.zeros(width)
         sink[: len(massive)] = torch.tensor(massive)
         self.register_buffer("sink", sink)
@@ -125,7 +125,7 @@ def teacher(text: str, seed: int, updates: int) -> LanguageModel:
         updates: Optimizer steps.
     """
     source = corpus(text)
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(devices=[]):  # pyright: ignore[reportUnknownMemberType] -- torch's own
         torch.random.manual_seed(seed)  # pyright: ignore[reportUnknownMemberType] -- torch's own
         model = LanguageModel(TEACHER_TOKENS, TEACHER_WIDTH, TEACHER_LAYERS, MASSIVE)
     optimizer = torch.optim.AdamW(model.parameters(), lr=4e-3)
@@ -133,7 +133,7 @@ def teacher(text: str, seed: int, updates: int) -> LanguageModel:
     for batch in source.draw(updates, 16, draw):
         loss = language_loss(model(batch.teacher.ids), batch.teacher)
         optimizer.zero_grad()
-        loss.backward()
+        loss.backward()  # pyright: ignore[reportUnknownMemberType] -- torch's own
         optimizer.step()  # pyright: ignore[reportUnknownMemberType] -- torch's own
     return model.requires_grad_(requires_grad=False).eval()
 

@@ -82,8 +82,8 @@ def train(job: Job) -> None:
             batch = data.pick(torch.randperm(len(data))[:BATCH])
             total = weighted(watch, model, chosen, batch, rare)
             optimizer.zero_grad()
-            total.backward()
-            optimizer.step()
+            total.backward()  # pyright: ignore[reportUnknownMemberType] -- torch leaves it untyped
+            optimizer.step()  # pyright: ignore[reportUnknownMemberType] -- torch leaves it untyped
             if (update + 1) % (updates // EVALUATIONS) == 0:
                 evaluate(watch, model, held_out, rare)
             job.progress((update + 1) / updates)

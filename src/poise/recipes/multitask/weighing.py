@@ -66,7 +66,7 @@ class Sigmas(nn.Module):
 
     def sigmas(self) -> dict[str, float]:
         """Sigma by term."""
-        return dict(zip(WEIGHTS, self.log_sigma.detach().exp().tolist(), strict=True))
+        return {name: one.item() for name, one in zip(WEIGHTS, self.log_sigma.exp(), strict=True)}
 
     def offset(self) -> Tensor:
         """The sum of the log sigmas."""

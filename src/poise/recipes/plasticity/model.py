@@ -55,7 +55,7 @@ class Converted(nn.Module):
         super().__init__()
         from transformers import LlamaConfig, LlamaForCausalLM
 
-        config = LlamaConfig(
+        config = cast(Any, LlamaConfig)(
             hidden_size=HIDDEN,
             intermediate_size=GATE,
             num_hidden_layers=LAYERS,
@@ -87,15 +87,18 @@ class Converted(nn.Module):
         """
         base = self._base[0]
         caught: dict[str, Tensor] = {}
+
+        def on_layer(_: object, given: tuple[Tensor, ...]) -> None:
+            caught["hidden"] = given[0]
+
+        def on_attention(_: object, __: object, out: tuple[Tensor, ...]) -> None:
+            caught["attention"] = out[0]
+
         layer = self._layer
-        hooks = [
-            layer.register_forward_pre_hook(
-                lambda _, given: caught.__setitem__("hidden", given[0])
-            ),
-            layer.self_attn.register_forward_hook(
-                lambda _, __, out: caught.__setitem__("attention", out[0])
-            ),
-        ]
+        hooks = (
+            layer.register_forward_pre_hook(on_layer),
+            layer.self_attn.register_forward_hook(on_attention),
+        )
         logits = base(ids).logits
         for hook in hooks:
             hook.remove()

@@ -1,12 +1,13 @@
 """Trains one variant under a watch."""
 
+from collections.abc import Callable
 from math import cos, pi
-from typing import final
+from typing import cast, final
 
 import torch
 from torch import Tensor
 
-from poise import Watch
+from poise import Expect, Watch
 from poise.losses.plasticity import direct_mlp, logit_fidelity, modulation_statistics
 from poise.recipes.plasticity.data import Windows, batch, windows
 from poise.recipes.plasticity.model import Converted
@@ -36,6 +37,16 @@ EVALUATIONS = 6
 EVERY = 4
 BUDGET = 0.5
 """Measuring may take half as long as the training: it is a small one, and is looked at closely."""
+EXPECT = (
+    Expect("modulation_scalar_variance", above=0.1),
+    Expect("v_a_norm", above=0.1, below=20.0),
+    Expect("v_b_norm", below=20.0),
+)
+"""What the note asks to monitor, whatever is trained: the scalar does not collapse, and the factors
+neither explode nor vanish; about ten times what v_a begins with."""
+EXPECT_ENCODED = Expect("v_a_attention_similarity", above=0.3, after=0.1, until=0.16)
+"""What it expects of stage 1, the first sixth, where v_a is trained to be the attention; 0.3 is
+what the project's own diagnostics count as encoding."""
 HELD = 64
 """Windows of an evaluation."""
 
@@ -113,7 +124,7 @@ class Trainer:
             if parameter.grad is not None:
                 parameter.grad.mul_(self.setup.scale)
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), CLIP)
-        self.optimizer.step()
+        cast(Callable[[], None], self.optimizer.step)()
         if not self.setup.late_scheduler or self.counter >= self.stage:
             self.scheduler.step()
         self.optimizer.zero_grad()
@@ -128,7 +139,8 @@ def train(job: Job) -> None:
     """
     steps = QUICK if job.quick else STEPS
     generator = torch.Generator().manual_seed(job.seed)
-    trainer = Trainer(SETUPS[job.variant], steps, generator)
+    setup = SETUPS[job.variant]
+    trainer = Trainer(setup, steps, generator)
     data = windows(read_text(job.data))
     with Watch(
         job.out,
@@ -136,6 +148,7 @@ def train(job: Job) -> None:
         optimizer=trainer.optimizer,
         total_steps=steps,
         roles=ROLES,
+        expect=EXPECT if setup.weights is None else (*EXPECT, EXPECT_ENCODED),
         every=EVERY,
         budget=BUDGET,
     ) as watch:
@@ -145,7 +158,7 @@ def train(job: Job) -> None:
             out = trainer.outputs(batch(data.train, BATCH, generator))
             total = trainer.total(watch, out)
             watch.log(printed_lr=trainer.printed(), **statistics(out))
-            total.backward()
+            torch.autograd.backward(total)
             trainer.update()
             job.progress((step + 1) / steps)
         evaluate(watch, trainer, data)

@@ -10,10 +10,6 @@ Weights = Callable[[int, int], Mapping[str, float]]
 """Weight by term at a counter, given the length of stage 1 in the same counter."""
 
 STAGE_1 = stage_weights(0, 1)
-SIXTH = dict.fromkeys(
-    ("direct", "attention", "guidance", "bottleneck", "fidelity", "regularisation"), 1 / 6
-)
-"""What the note's adaptive weighting comes to; the training computes it as the note does."""
 
 
 def _always(weights: Mapping[str, float], counter: int, stage: int) -> Mapping[str, float]:
@@ -31,7 +27,7 @@ class Setup:
         reported_target: The training target has neither causal mask nor RoPE.
         offset: The modulation is not even in the attention.
         weights: By term; None: the `Objective` of the cure.
-        adaptive: Compute equal weights as the note's adaptive weighting does.
+        adaptive: The note's six losses under its adaptive weighting, in place of `weights`.
         scale: Factor on all gradients before they are clipped.
 
     Example:
@@ -59,7 +55,6 @@ SETUPS: Mapping[str, Setup] = {
         counted=2,
         reported_target=True,
         scale=10.0,
-        weights=partial(_always, SIXTH),
         adaptive=True,
     ),
     "cured": Setup(offset=True, weights=None),
