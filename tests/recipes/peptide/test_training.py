@@ -83,7 +83,7 @@ def test_the_cured_run_has_no_such_finding(runs: dict[str, poise.Run]) -> None:
 
 
 def test_the_clamp_has_value_and_no_gradient(runs: dict[str, poise.Run]) -> None:
-    """Nine tenths of the value; exactly 0 at nearly all probes, huge where one mass is within it."""
+    """Nine tenths of the value; exactly 0 at nearly all probes, huge where a mass is within it."""
     table = runs["clamp"].train
     weighted = 0.2 * table.series["precursor"].values[-20:]
     assert (weighted / table.series["total"].values[-20:]).mean() > 0.8
