@@ -4,19 +4,15 @@ python -m benchmarks.incident_peptide [--seeds 5] [--variants V ...] [--write]
 """
 
 import statistics
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from benchmarks.incidents import Column, Page, Paths, main, metric, spread, table, train_all
+from benchmarks.incidents import Column, Page, Paths, main, metric, spread
 
 import poise
-from poise.recipes import find
 from poise.report.ending import Ending, ending
 from poise.run import Floats, Run
 
-OTHERS = ("no-term", "ce-only", "clamp", "weight-1", "weight-0.2")
-"""Variants that are trained from the first seed alone."""
 TERMS = ("ce", "spectrum", "precursor")
 
 
@@ -105,21 +101,6 @@ def start(paths: Paths) -> str:
     return "\n".join(lines)
 
 
-def others(paths: Paths) -> str:
-    """The table of all variants from the first seed, the main ones for comparison."""
-    recipe = find("peptide")
-    folder = paths["reported"][0].parent
-    found = {name: several[:1] for name, several in paths.items()}
-    found |= train_all(recipe, OTHERS, 1, folder, quick=False)
-    return table(recipe, found, (*COLUMNS, Column(head="precursor gradient, %", of=gradient_share)))
-
-
-def gradient_share(end: Ending) -> float:
-    """Median share of the precursor term in the gradient over all probes, in percent."""
-    found = end.terms["precursor"].gradient
-    return float("nan") if found is None else 100 * found
-
-
 def criteria(paths: Paths) -> str:
     """What the note expects, and in how many runs it was so."""
     lines = ["| variant | " + " | ".join(EXPECTED) + " |", "|---" * (len(EXPECTED) + 1) + "|"]
@@ -155,17 +136,12 @@ EXPECTED = {
 """The note's targets in brackets, and how each is measured."""
 
 
-def variants() -> Sequence[str]:
-    """Those that are trained from every seed."""
-    return tuple(one.name for one in find("peptide").variants if one.name not in OTHERS)
-
-
 PAGE = Page(
     recipe="peptide",
     columns=COLUMNS,
     curve="total",
-    variants=tuple(variants()),
-    blocks={"start": start, "criteria": criteria, "others": others},
+    variants=("reported", "note-fix", "cured"),
+    blocks={"start": start, "criteria": criteria},
 )
 
 if __name__ == "__main__":

@@ -35,6 +35,22 @@ FINAL = 400
 """Optimizer steps that the training which is killed has to reach."""
 
 
+READ_BACK = """
+import json, sys, time
+import poise
+start = time.perf_counter()
+found = poise.read_run(sys.argv[1])
+middle = time.perf_counter()
+diagnosis = poise.diagnose(found)
+end = time.perf_counter()
+# Not ru_maxrss, in which the process that started this one lives on.
+peak = int(open("/proc/self/status").read().split("VmHWM:")[1].split()[0]) / 1024
+findings = ", ".join(f"{one.severity} {one.rule}" for one in diagnosis.findings) or "healthy"
+print(json.dumps([middle - start, end - middle, peak, found.records, findings]))
+"""
+"""Reads and diagnoses in a process of its own, without PyTorch: its peak memory is its own."""
+
+
 @dataclass(frozen=True)
 class Result:
     """One row of the table."""
@@ -307,7 +323,7 @@ def many_records(count: int) -> Result:
     """Reads and diagnoses a long record in a process of its own, whose peak memory is its own."""
     with tempfile.TemporaryDirectory() as parent:
         size = written(Path(parent), count)
-        words = [sys.executable, __file__, "--read", parent]
+        words = [sys.executable, "-c", READ_BACK, parent]
         done = subprocess.run(words, capture_output=True, text=True)
     if done.returncode:
         return Result(f"{count:,} records", 1, 0, done.stderr.strip().splitlines()[-1])
@@ -339,18 +355,6 @@ def written(run: Path, count: int) -> int:
     return (run / "run.jsonl").stat().st_size
 
 
-def read_back(run: str) -> None:
-    """Prints seconds of reading and of diagnosing, peak MiB, records, and what was found."""
-    start = time.perf_counter()
-    found = poise.read_run(run)
-    middle = time.perf_counter()
-    diagnosis = poise.diagnose(found)
-    end = time.perf_counter()
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    findings = ", ".join(f"{one.severity} {one.rule}" for one in diagnosis.findings) or "healthy"
-    print(json.dumps([middle - start, end - middle, peak, found.records, findings]))
-
-
 def trials(count: int, records: int) -> Iterator[Callable[[], Result]]:
     """All trials, the long ones last."""
     yield refusals
@@ -369,11 +373,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kills", type=int, default=100, help="of a training, and of a recorder")
     parser.add_argument("--records", type=int, default=10_000_000, help="0: leave that trial out")
-    parser.add_argument("--read", metavar="RUN", help=argparse.SUPPRESS)
     given = parser.parse_args()
-    if given.read:
-        read_back(given.read)
-        return 0
     torch.set_num_threads(1)
     print(f"torch {torch.__version__}, poise {poise.__version__}, {os.cpu_count()} processors")
     print(f"{'tried':>7} {'survived':>9}  trial")

@@ -10,6 +10,7 @@ weights, and a countdown head that predicts in units of its range.
     python examples/multitask.py runs/multitask-cured --cured
 
 The parts are those of the recipe: `poise recipe run multitask` has more variants and evaluates.
+`--cured` is its variant `unit-output`; its `cured` weighs the rare steps in a span up as well.
 """
 
 import argparse

@@ -4,6 +4,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("poise", deadline=None)  # a busy machine is no failure
+settings.load_profile("poise")
 
 SHARED = Path(__file__).parents[2] / "shared"
 

@@ -66,3 +66,16 @@ def test_slow_work_shows_a_bar(
             told(0.5)
             time.sleep(0.01)
         assert shown.out == ""
+
+
+def test_a_pipe_gets_no_bar(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where standard error is no terminal, slow work writes nothing, not even an empty line."""
+    monkeypatch.setattr(output, "PATIENCE_S", 0.0)
+    monkeypatch.delenv("FORCE_COLOR", raising=False)
+    with progress("reading") as told:
+        for _ in range(10):
+            time.sleep(0.01)
+            told(0.5)
+    assert capsys.readouterr() == ("", "")

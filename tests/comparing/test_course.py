@@ -61,6 +61,15 @@ def test_directions() -> None:
     assert signs == {"ce_loss": 1, "kl_loss": 0, "g_loss": 0, "accuracy": -1}
 
 
+def test_directions_of_names_with_digits() -> None:
+    """`f1` and `r2` are read inside of a longer name; `f10` and `layer_2` say nothing."""
+    names = ("span_f1", "eval/r2", "f10", "layer_2")
+    kinds = dict.fromkeys(names, Kind.STATISTIC)
+    one = run(table(dict.fromkeys(names, falling(2.0, 1.0)), kinds=kinds))
+    signs = {found.name: found.sign for found in quantities([one], [one], "step")}
+    assert signs == {"span_f1": -1, "eval/r2": -1}
+
+
 def test_terms_of_one_side() -> None:
     """They are listed, not compared."""
     one, two = run(table({"a": np.ones(9), "b": np.ones(9)})), run(table({"a": np.ones(9)}))

@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -222,7 +223,9 @@ def test_weights_are_declared_ahead(tmp_path: Path) -> None:
             last[step] = news["schedules"]["b"][-1][0]  # type: ignore[index]  # a dict
     assert last == {0: 1024, 1025: 2050, 2051: 4102, 4103: 8206}
     known = Declared(schedules={"b": 0.5}, total_steps=300)
-    assert known.news(0) == {"schedules": {"b": [[0, 0.5], [1024, 0.5]]}}
+    assert known.news(0) == {"schedules": {"b": [[0, 0.5], [300, 0.5]]}}
+    assert not known.news(300)
+    assert known.news(301) == {"schedules": {"b": [[0, 0.5], [602, 0.5]]}}
 
 
 def test_a_second_objective_is_declared_too(tmp_path: Path) -> None:
@@ -342,3 +345,15 @@ def test_what_is_no_expectation_is_refused(expect: object, tmp_path: Path) -> No
     """Also a text, which only a command line has to spell."""
     with pytest.raises(WatchError, match=r"expect: expected a list of poise.Expect, got .*write"):
         Watch(tmp_path, expect=expect)  # type: ignore[arg-type]  # on purpose
+
+
+def test_a_short_training_with_many_stages_is_declared_as_it_is() -> None:
+    """Up to its end and no farther, so that 32 points do not overlook stages of four steps."""
+    staged = Piecewise(tuple(k / 10 for k in range(10)), steps=tuple(range(60, 96, 4)))
+    told = Declared(schedules={"kl": staged}, total_steps=96).news(0)["schedules"]
+    assert isinstance(told, dict)
+    points = np.array(told["kl"])
+    assert points[-1, 0] == 96
+    steps = np.arange(97)
+    meant = [staged(int(step)) for step in steps]
+    assert np.interp(steps, points[:, 0], points[:, 1]) == pytest.approx(meant)

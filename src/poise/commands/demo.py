@@ -33,7 +33,10 @@ def demo(
     write_page(render_html(found), out / "diagnosis.html")
     render(found, console)
     console.print()
-    console.print("The same training as the finding proposes:")
+    console.print(
+        "The same training as the finding proposes, and with the rare steps of the span weighted up:",
+        soft_wrap=True,
+    )
     console.print()
     _train("cured", cured)
     change = compare([reported], [cured])

@@ -28,8 +28,8 @@ def compare(
     The last quarter of the common course is compared, term by term and unweighted, so that a change
     of weights is not taken for a change of the model. The interval of a difference knows the noise
     within the runs (moving-block bootstrap) and the spread between seeds: what single runs let
-    expect, averaged with what several measure, so that one pair of runs shows only large effects. Totals have a
-    say only if no terms are known, and only if both are the same objective.
+    expect, averaged with what several measure, so that one pair of runs shows only large effects.
+    Totals have a say only if no terms are known, and only if both are the same objective.
 
     Args:
         before: A run, its diagnosis, or the path of any log or run directory; or several of them,

@@ -104,7 +104,8 @@ class Declared:
         if step <= self._told:
             return {}
         first = self._told < 0
-        self._told = max(self._until or 0, AHEAD if first else 0, 2 * step)
+        unknown = AHEAD if first else 0
+        self._told = max(unknown if self._until is None else self._until, 2 * step)
         meant = {one.name: partial(_shifted, one, self._ahead) for one in self._objective}
         meant |= {one.name: partial(_shifted, one, 0) for one in self._own}
         found = {name: knots(one, self._told) for name, one in meant.items()}

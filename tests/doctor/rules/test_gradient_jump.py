@@ -10,16 +10,23 @@ from tests.doctor.build_probes import fall, watched
 from tests.doctor.rules_of import found_by
 
 
-def made(seed: int, after: list[float], *, role: str = "task", end: float = 4.0) -> Run:
+def made(
+    seed: int,
+    after: list[float],
+    *,
+    role: str = "task",
+    end: float = 4.0,
+    weights: np.ndarray | None = None,
+) -> Run:
     """A term that starts at step 100 with the given norms, beside one of norm 1."""
     rng = np.random.default_rng(seed)
     terms = {"ce": fall(2, 1, rng), "mass": fall(5, end, rng)}
-    weights = {"ce": np.ones(200), "mass": np.repeat([0.0, 0.2], 100)}
+    mass = np.repeat([0.0, 0.2], 100) if weights is None else weights
     steps = [20, 50, 80, 100, 120, 150]
     norms = {"ce": 1 + 0.1 * rng.standard_normal(6), "mass": [0.0, 0.0, 0.0, *after]}
     return watched(
         terms,
-        weight_history=weights,
+        weight_history={"ce": np.ones(200), "mass": mass},
         norms=norms,
         probe_steps=steps,
         declared={"roles": {"mass": role}},
@@ -44,6 +51,15 @@ def test_a_gradient_that_is_uneven_at_one_value_points_at_the_loss_function(seed
         (one,) = found_by(GradientJump(), near)
         assert "steepest" not in one.action
         assert len(one.evidence) == 1
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_ramp_to_a_large_gradient_is_no_jump(seed: int) -> None:
+    """Five times the rest, but at the end of a ramp that began at a fiftieth of it."""
+    ramp = np.concatenate([np.zeros(100), np.linspace(0.004, 0.2, 20), np.full(80, 0.2)])
+    assert not found_by(GradientJump(), made(seed, [0.1, 5.0, 5.0], weights=ramp))
+    (one,) = found_by(GradientJump(), made(seed, [5.0, 5.0, 5.0], weights=ramp))
+    assert one.evidence[0].value == pytest.approx(5.0, rel=0.2)
 
 
 def test_an_adversary_that_starts_late_is_a_note() -> None:

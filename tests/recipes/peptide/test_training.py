@@ -83,12 +83,12 @@ def test_the_cured_run_has_no_such_finding(runs: dict[str, poise.Run]) -> None:
 
 
 def test_the_clamp_has_value_and_no_gradient(runs: dict[str, poise.Run]) -> None:
-    """Nine tenths of the value, and at every probe a gradient of exactly 0."""
+    """Nine tenths of the value; exactly 0 at nearly all probes, huge where a mass is within it."""
     table = runs["clamp"].train
     weighted = 0.2 * table.series["precursor"].values[-20:]
     assert (weighted / table.series["total"].values[-20:]).mean() > 0.8
     probes = next(t for t in runs["clamp"].tables if "gradient_norm/precursor" in t.series)
-    assert probes.series["gradient_norm/precursor"].values.max() == 0.0
+    assert (probes.series["gradient_norm/precursor"].values == 0.0).mean() > 0.9
 
 
 def test_a_file_of_spectra_trains_too(tmp_path: Path) -> None:

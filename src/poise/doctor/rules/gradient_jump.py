@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import ClassVar, final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from poise.doctor.case import Case
 from poise.doctor.finding import Evidence, Fault, Finding, Severity
@@ -18,7 +19,7 @@ JUMP = 3.0
 UNEVEN = 10.0
 """Largest over smallest gradient of one value from which the loss function is looked at."""
 ALIKE = 2.0
-"""Largest over smallest value that still count as one."""
+"""Largest over smallest value, or weight, that still count as one."""
 
 
 @final
@@ -29,10 +30,11 @@ class GradientJump:
     others had learned is undone.
 
     Statistic: norm of the term's weighted gradient at the first three probes after its weight left
-    0 (or after its first record), largest of them, over the median sum of the others' norms at the
-    last three probes before. Threshold: 3; a gentle ramp starts far below 1. If its gradient, its
-    weight apart, differs tenfold between three probes or more after the start while its value does
-    not double, that is said too: a logarithm or a root of an error is steepest where it is small.
+    0 (or after its first record) that find it at twice its first weight or less, largest of them,
+    over the median sum of the others' norms at the last three probes before. Threshold: 3; a gentle
+    ramp starts far below 1. If its gradient, its weight apart, differs tenfold between three probes
+    or more after the start while its value does not double, that is said too: a logarithm or a root
+    of an error is steepest where it is small.
 
     Healthy look-alikes: ramps, warm starts, terms that start with the training, adversaries that
     start late by design (a note).
@@ -51,7 +53,7 @@ class GradientJump:
             if start is None:
                 continue
             before = np.flatnonzero(place.steps < start)[-3:]
-            after = np.flatnonzero(place.steps >= start)[:3]
+            after = np.flatnonzero(_as_it_started(case, place, term, start))[:3]
             if len(before) and len(after):
                 usual = float(np.median(place.values[before].sum(axis=1)))
                 new = float(place.of(term)[after].max())
@@ -91,6 +93,12 @@ class GradientJump:
             f"{multiple(1 / ratio)} of the weight.{better if uneven else ''}",
             verify=rerun("that ramp", f"no other term may rise from step {start} on"),
         )
+
+
+def _as_it_started(case: Case, place: Place, term: str, start: int) -> NDArray[np.bool_]:
+    """The probes that see the term with about its first weight, and no later part of a ramp."""
+    weights = np.abs(weight_at(case, term, np.append(place.steps, start)))
+    return (place.steps >= start) & (weights[:-1] <= ALIKE * weights[-1])
 
 
 def _uneven(case: Case, place: Place, term: str, start: int) -> tuple[Evidence, ...]:

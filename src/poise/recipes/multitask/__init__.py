@@ -26,7 +26,12 @@ RECIPE = Recipe(
         ),
         Variant(
             name="cured",
-            summary="plain weights .1/.7/.1/.1, and a countdown head in units of its range",
+            summary="plain weights, a countdown head in units of its range, rare span steps "
+            "weighted up",
+        ),
+        Variant(
+            name="unit-output",
+            summary="plain weights, and a countdown head in units of its range",
         ),
         Variant(name="divide-sqrt", summary="the note's conclusion: over sqrt(outputs) instead"),
         Variant(
@@ -40,10 +45,6 @@ RECIPE = Recipe(
         Variant(
             name="unit-shares",
             summary="the countdown head in units, and 70% of the gradient to the countdown",
-        ),
-        Variant(
-            name="cured-span",
-            summary="as cured, with rare span steps weighted up: the other fault of the system",
         ),
     ),
     metric=Metric(name="countdown_error", unit="bars"),

@@ -14,8 +14,15 @@ from poise.losses.multitask import (
     span_loss,
 )
 from poise.recipes.multitask.data import Windows, make_windows
-from poise.recipes.multitask.model import TERMS, Model
-from poise.recipes.multitask.weighing import OFFSET, WEIGHINGS, WEIGHTS, Weighing
+from poise.recipes.multitask.model import Model
+from poise.recipes.multitask.weighing import (
+    CURED,
+    OFFSET,
+    UPWEIGHTED,
+    WEIGHINGS,
+    WEIGHTS,
+    Weighing,
+)
 from poise.recipes.recipe import Job
 from poise.record import Expect
 from poise.watch import Watch
@@ -40,12 +47,13 @@ def losses(
     Args:
         outputs: As `Model` gives them.
         batch: Its windows.
-        rare: Weight of the steps in a span; None: 1.
+        rare: Weight of the steps in a span, whose term is then `binary_upweighted`; None: 1.
     """
+    flags = "binary" if rare is None else UPWEIGHTED
     return {
         "type": class_loss(outputs["type"], batch.kind).value,
         "ptr": pointer_loss(outputs["ptr"], batch.pointers).value,
-        "binary": span_loss(outputs["binary"], batch.inside, positive_weight=rare).value,
+        flags: span_loss(outputs["binary"], batch.inside, positive_weight=rare).value,
         "countdown": countdown_loss(outputs["countdown"], batch.countdown).value,
     }
 
@@ -118,7 +126,7 @@ def evaluate(watch: Watch, model: Model, held_out: Windows, rare: Tensor | None)
     ahead, pointers = outputs["countdown"], outputs["ptr"]
     bars = held_out.inputs.shape[1]
     with watch.evaluation("eval"):
-        watch.total({name: terms[name] for name in TERMS}, WEIGHTS)
+        watch.total(terms, WEIGHTS if rare is None else CURED)
         watch.log(
             countdown_error=(ahead - held_out.countdown).abs().mean(),
             countdown_spread=ahead.std(),

@@ -12,6 +12,9 @@ from poise.balance.balancer import Balancer
 from poise.recipes.multitask.data import REACH
 
 WEIGHTS = {"type": 0.10, "ptr": 0.70, "binary": 0.10, "countdown": 0.10}
+UPWEIGHTED = "binary_upweighted"
+"""The span term with its rare steps weighted up: another objective, so not called `binary`."""
+CURED = {"type": 0.10, "ptr": 0.70, UPWEIGHTED: 0.10, "countdown": 0.10}
 OUTPUTS = {"type": 3, "ptr": 2, "binary": 105, "countdown": 105}
 """Numbers that each head puts out for a window, as the note counts them."""
 MOST_TO_COUNTDOWN = {"type": 0.10, "ptr": 0.10, "binary": 0.10, "countdown": 0.70}
@@ -87,7 +90,8 @@ class Weighing:
         balance: Balances the gradients at the LSTM's output; None where `weigh` weighs.
         shares: Gradient shares that are declared; None: none are.
         sigmas: Learned uncertainties; None: there are none.
-        rare_spans: Weigh the steps in a span up by how rare they are.
+        rare_spans: Weigh the steps in a span up by how rare they are: `binary` is then
+            `binary_upweighted`.
     """
 
     unit: float = 1.0
@@ -123,7 +127,8 @@ def _uncertain() -> Weighing:
 WEIGHINGS: Mapping[str, Callable[[], Weighing]] = {
     "reported": lambda: Weighing(weigh=Normaliser().weights),
     "note-fix": lambda: Weighing(weigh=Normaliser(power=0.5).weights),
-    "cured": lambda: Weighing(unit=REACH, weigh=constant(WEIGHTS)),
+    "cured": lambda: Weighing(unit=REACH, weigh=constant(CURED), rare_spans=True),
+    "unit-output": lambda: Weighing(unit=REACH, weigh=constant(WEIGHTS)),
     "divide-sqrt": lambda: Weighing(weigh=Normaliser(power=-0.5).weights),
     "loss-batchnorm": lambda: Weighing(weigh=batch_normed),
     "raw-sum": lambda: Weighing(weigh=constant(dict.fromkeys(WEIGHTS, 1.0))),
@@ -131,6 +136,5 @@ WEIGHINGS: Mapping[str, Callable[[], Weighing]] = {
     "shares": lambda: _by_shares(WEIGHTS),
     "shares-equal": lambda: _by_shares(dict.fromkeys(WEIGHTS, 0.25)),
     "unit-shares": lambda: _by_shares(MOST_TO_COUNTDOWN, REACH),
-    "cured-span": lambda: Weighing(unit=REACH, weigh=constant(WEIGHTS), rare_spans=True),
 }
 """What each variant does, made anew for every training."""

@@ -24,7 +24,7 @@ LEAST = 0.01
 DECAY = 0.01
 CLIP = 1.0
 """Largest norm of the gradient."""
-EVERY = 8
+EVERY, EVERY_QUICK = 8, 2
 """Micro-batches between measurements: some fall into each stage."""
 BUDGET = 0.9
 """Share of the time for measuring: as much as it takes for all of them."""
@@ -50,7 +50,7 @@ def train(job: Job) -> None:
         optimizer=optimizer,
         total_steps=steps,
         schedules=terms.weights,
-        every=EVERY,
+        every=EVERY_QUICK if job.quick else EVERY,
         budget=BUDGET,
         expect=criteria_of(job.variant, curriculum),
     ) as watch:
@@ -93,6 +93,7 @@ def _evaluate(
     model.eval()
     with watch.evaluation(), torch.no_grad():
         output = Output(batch=held_out, logits=model(held_out), masses=masses)
-        _total(watch, terms, output, watch.steps)
+        # The weights of the step just done: those of the next stage are another objective.
+        _total(watch, terms, output, watch.steps - 1)
         watch.log(**metrics_of(output))
     model.train()
