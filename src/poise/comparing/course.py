@@ -1,5 +1,6 @@
 """Series of both sides on a common axis, and the window over which they are compared."""
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -137,7 +138,8 @@ def _kind(one: Series) -> str:
 
 
 def _direction(name: str) -> int:
-    said = {*words(name), name.lower()}
+    # "span_f1" says "f1": its parts count, digits and all, as well as its words.
+    said = {*words(name), *re.split(r"[^a-z0-9]+", name.lower())}
     return -1 if said & HIGHER else 1 if said & LOWER else 0
 
 
