@@ -7,6 +7,7 @@ import pytest
 
 from poise import recipes
 from poise.commands.demo import demo
+from poise.errors import RecipeError
 
 
 def test_the_demo_tells_its_story_and_can_be_told_again(
@@ -23,3 +24,13 @@ def test_the_demo_tells_its_story_and_can_be_told_again(
         assert ends == [str(tmp_path / one) for one in ("diagnosis.html", "comparison.html")]
     for name in ("diagnosis.html", "comparison.html"):
         assert (tmp_path / name).stat().st_size > 50_000
+
+
+def test_a_run_that_is_not_of_a_demo_is_left_alone(tmp_path: Path) -> None:
+    """Somebody's own run of that name is neither deleted nor written over."""
+    own = tmp_path / "cured" / "run.jsonl"
+    own.parent.mkdir()
+    own.write_text("mine")
+    with pytest.raises(RecipeError, match="holds a run"):
+        demo(tmp_path)
+    assert own.read_text() == "mine"

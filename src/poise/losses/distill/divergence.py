@@ -56,7 +56,7 @@ def temperature_kl(
 
 
 def _kl(log_p: Tensor, log_q: Tensor) -> Tensor:
-    """p log(p / q) by element; 0 where p is, whatever q is (a logit of -inf is out of the game)."""
+    """Terms p log(p / q) of the sum: 0 where p is, whatever q is (a logit of -inf stands for 0)."""
     apart = torch.where(log_p > -torch.inf, log_p - log_q, torch.zeros_like(log_p))
     return log_p.exp() * apart
 
