@@ -58,7 +58,7 @@ def evaluations(paths: Paths) -> str:
 def further(paths: Paths) -> Paths:
     """The variants that take the incident and the cure apart, with the first seed."""
     folder = paths["reported"][0].parent
-    return train_all(find("distill"), APART, 1, folder, quick=False)
+    return train_all(find("distill"), dict.fromkeys(APART, 1), folder, quick=False)
 
 
 def apart(paths: Paths) -> str:

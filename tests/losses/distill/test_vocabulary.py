@@ -63,6 +63,15 @@ def test_a_student_without_other_tokens_is_renormalised() -> None:
     assert float(shared_vocabulary_kl(student, teacher, shared).value) < 1e-6
 
 
+def test_models_with_more_logits_than_tokens() -> None:
+    """What is filled up belongs to the rest; fewer logits than tokens are refused."""
+    shared = shared_vocabulary(HERE, THERE, sizes=(6, 8))
+    student, teacher = pair(6, 8)
+    assert float(shared_vocabulary_kl(student, teacher, shared).value) > 0
+    with pytest.raises(LossError, match="at least 4 and 5 logits, got 4 and 4; pass sizes="):
+        shared_vocabulary(HERE, THERE, sizes=(4, 4))
+
+
 def test_other_logits_than_those_matched_are_refused() -> None:
     """The sizes tell."""
     student, teacher = pair(4, 4)

@@ -20,7 +20,7 @@ class SharedVocabulary:
     Attributes:
         student: Their ids in the student's vocabulary, shape (shared,).
         teacher: Their ids in the teacher's vocabulary, shape (shared,), in the same order.
-        sizes: Size of the student's and of the teacher's vocabulary.
+        sizes: How many logits the student and the teacher have.
     """
 
     student: Tensor
@@ -33,15 +33,22 @@ class SharedVocabulary:
         return len(self.student) / self.sizes[0], len(self.teacher) / self.sizes[1]
 
 
-def shared_vocabulary(student: Mapping[str, int], teacher: Mapping[str, int]) -> SharedVocabulary:
+def shared_vocabulary(
+    student: Mapping[str, int],
+    teacher: Mapping[str, int],
+    *,
+    sizes: tuple[int, int] | None = None,
+) -> SharedVocabulary:
     """Matches two vocabularies by the spelling of their tokens.
 
     Args:
         student: Id by token, as `tokenizer.get_vocab()` returns it.
         teacher: The same of the teacher. Both must write a leading space in one way.
+        sizes: How many logits the student and the teacher have, where that is more than tokens, as
+            in models that are filled up to a round number.
 
     Raises:
-        LossError: They share no token.
+        LossError: They share no token, or there are fewer logits than tokens.
 
     Example:
         >>> both = shared_vocabulary({"a": 0, "b": 1, "ab": 2}, {"b": 0, "ab": 1, "c": 2, "d": 3})
@@ -54,10 +61,17 @@ def shared_vocabulary(student: Mapping[str, int], teacher: Mapping[str, int]) ->
             f"shared_vocabulary: expected tokens of the same spelling, got none among "
             f"{len(student)} and {len(teacher)}; use universal_logit for disjoint vocabularies"
         )
+    least = max(student.values()) + 1, max(teacher.values()) + 1
+    logits = sizes or (len(student), len(teacher))
+    if logits[0] < least[0] or logits[1] < least[1]:
+        raise LossError(
+            f"shared_vocabulary: expected at least {least[0]} and {least[1]} logits, got "
+            f"{logits[0]} and {logits[1]}; pass sizes=, the models' vocabulary sizes"
+        )
     return SharedVocabulary(
         student=torch.tensor([student[token] for token in common]),
         teacher=torch.tensor([teacher[token] for token in common]),
-        sizes=(len(student), len(teacher)),
+        sizes=logits,
     )
 
 

@@ -117,7 +117,9 @@ def corpus(text: str) -> Corpus:
         held_out=held_out,
         student=student,
         teacher=teacher,
-        shared=shared_vocabulary(student.get_vocab(), teacher.get_vocab()),
+        shared=shared_vocabulary(
+            student.get_vocab(), teacher.get_vocab(), sizes=(STUDENT_TOKENS, TEACHER_TOKENS)
+        ),
     )
 
 
