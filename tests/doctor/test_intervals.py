@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from poise.doctor.intervals import _t975, mean_interval
+from poise.doctor.intervals import _t975, mean_interval, path_interval
 
 values = hnp.arrays(np.float64, st.integers(1, 60), elements=st.floats(-1e3, 1e3))
 
@@ -32,6 +32,25 @@ def test_coverage(rho: float, count: int) -> None:
     assert covered(rho, count) > 0.85
 
 
+@pytest.mark.parametrize("rise", [0.0, 2.0, 10.0])
+@pytest.mark.parametrize("count", [10, 18])
+def test_coverage_of_a_path(rise: float, count: int) -> None:
+    """Near 95% around the mean of a flat or drifting path; more when it is steep."""
+    rng = np.random.default_rng(0)
+    path = np.linspace(-rise / 2, rise / 2, count)
+    found = [path_interval(path + rng.standard_normal(count)) for _ in range(600)]
+    assert np.mean([one.low <= 0 <= one.high for one in found]) > 0.92
+
+
+def test_a_drift_is_no_noise() -> None:
+    """Where the other interval sees two values, this one sees the mean of ten; noise widens it."""
+    drift = np.linspace(-0.95, -0.55, 10)
+    assert mean_interval(drift).high == np.inf
+    assert path_interval(drift).high < -0.7
+    noisy = drift + np.tile([0.3, -0.3], 5)
+    assert path_interval(noisy).high > -0.5
+
+
 def test_white_noise_is_worth_nearly_all_of_its_values() -> None:
     """The correction for autocorrelation costs little where there is none."""
     rng = np.random.default_rng(1)
@@ -51,6 +70,7 @@ def test_few_values_say_nothing() -> None:
     """Three values, and any number that hardly changes sign, give no interval."""
     assert mean_interval(np.array([1.0, 2.0, 3.0])).high == np.inf
     assert mean_interval(np.linspace(-1, 1, 12)).low == -np.inf
+    assert path_interval(np.array([1.0, 2.0, 3.0, 2.0, 1.0])).high == np.inf
 
 
 @pytest.mark.parametrize(

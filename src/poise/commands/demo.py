@@ -38,8 +38,7 @@ def demo(
     render(found, console)
     console.print()
     console.print(
-        "The same training as the finding proposes, and with the rare steps of the span weighted "
-        "up:",
+        "The same training as the finding proposes, with rare steps of the span weighted up too:",
         soft_wrap=True,
     )
     console.print()

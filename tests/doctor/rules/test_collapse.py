@@ -68,3 +68,41 @@ def test_a_plain_spread_in_a_watched_run() -> None:
     assert not found_by(StatisticCollapse(), make_run(FALLING, statistics=dying))
     policy = FALLING | {"actor_loss": decay(RNG, 5, 1)}
     assert not found_by(StatisticCollapse(), make_run(policy, statistics=dying, declared=watch))
+
+
+WATCH = {"watch": {"every": 50}}
+
+
+@pytest.mark.parametrize(
+    "name", ["film_std", "gateVariance", "expert_entropy", "moe.usage", "film/scale"]
+)
+def test_a_name_is_read_by_its_words(name: str) -> None:
+    """A warning in a watched run, a note in a log of which nothing else is known."""
+    dying = {name: decay(RNG, 400, 15, tau=0.03)}
+    (one,) = found_by(StatisticCollapse(), make_run(FALLING, statistics=dying, declared=WATCH))
+    assert (one.severity, one.terms) == (Severity.WARNING, (name,))
+    (one,) = found_by(StatisticCollapse(), make_run(FALLING, statistics=dying))
+    assert one.severity is Severity.NOTE
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("noise_std", "grad_var", "reward_std", "residual_std", "pred_variance", "error_spread"),
+        *("mean_rank", "memory_usage", "loss_scale", "kl_scale", "median_rank", "perplexity"),
+        "standard",
+    ],
+)
+def test_what_is_scheduled_or_learned_is_no_spread(name: str) -> None:
+    """The near miss: as dead, but by its words it may be."""
+    dying = {name: decay(RNG, 400, 15, tau=0.03)}
+    assert not found_by(StatisticCollapse(), make_run(FALLING, statistics=dying, declared=WATCH))
+
+
+def test_a_spread_that_comes_back_or_narrows_is_silent() -> None:
+    """The near miss: dead for two sixths, then half the level, then dead; or a third is left."""
+    back = decay(RNG, 400, 15, tau=0.03)
+    back[N // 2 : int(0.62 * N)] = 190
+    for values in (back, decay(RNG, 400, 130, tau=0.03)):
+        run = make_run(FALLING, statistics={"film_std": values}, declared=WATCH)
+        assert not found_by(StatisticCollapse(), run)

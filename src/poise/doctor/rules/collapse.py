@@ -1,14 +1,14 @@
 """A statistic that must vary dies while the total falls."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import ClassVar, final
 
 import numpy as np
 
 from poise.doctor.case import Case
 from poise.doctor.finding import Evidence, Fault, Finding, Severity
-from poise.doctor.hints import role_of
+from poise.doctor.hints import role_of, words
 from poise.doctor.proofs import rerun
 from poise.doctor.rule import Need
 from poise.doctor.series import multiple, number
@@ -28,12 +28,36 @@ _MUST_VARY = re.compile(
     r"(perplexity|ppl|usage|util\w*|entropy)"
     r"|(active|used|unique|alive)[\W_]*(code|unit|neuron|latent|expert|prototype)s?"
     r"|codebook[\W_]*(size|used)|(attn|attention|router|gate|routing)[\W_]*entropy"
-    r"|effective[\W_]*rank|(^|[\W_])e?rank(me)?($|[\W_])"
+    r"|effective[\W_]*rank|(^|(?<!mean)(?<!median)[\W_])e?rank(me)?($|[\W_])"
     r"|(feature|feat|embed\w*|emb|latent|rep\w*|hidden|activation|act|teacher|student|output|z)s?"
     r"[\W_]*(std|var|variance)|(^|[\W_])gamma([\W_]|$)|modulation",
     re.IGNORECASE,
 )
-_PLAIN = re.compile(r"(std|variance|spread|diversity)", re.IGNORECASE)
+_CHOICE = frozenset(
+    ("code", "codes", "codebook", "expert", "experts", "moe", "router", "routing", "mixture")
+)
+_MODULATION = frozenset(("film", "modulation", "adaln", "adain", "affine", "style"))
+_SPREADS: Mapping[str, frozenset[str]] = {
+    **dict.fromkeys(
+        ("std", "stddev", "stdev", "var", "variance", "spread", "diversity"), frozenset()
+    ),
+    **dict.fromkeys(("entropy", "perplexity", "usage", "utilisation", "utilization"), _CHOICE),
+    "scale": _MODULATION,
+}
+"""Words for a spread, and the words of which one must stand beside it; none: of anything."""
+_MAY_FALL = frozenset(
+    (
+        *("noise", "temperature", "temp", "schedule", "anneal", "dropout", "exploration", "jitter"),
+        *("aug", "lr", "rate", "min", "max", "log", "logvar", "time", "seconds", "count", "num"),
+        *("grad", "grads", "gradient", "gradients", "update", "delta", "step", "residual", "norm"),
+        *("loss", "losses", "error", "errors", "err", "mse", "mae", "rmse", "accuracy", "acc"),
+        *("reward", "rewards", "return", "returns", "advantage", "advantages", "adv", "td"),
+        *("action", "actions", "policy", "pi", "actor", "value", "values", "critic", "explained"),
+        *("pred", "preds", "prediction", "predictions", "predictive", "aleatoric", "epistemic"),
+        *("uncertainty", "posterior", "obs", "likelihood", "nll", "ensemble"),
+    )
+)
+"""Words for what is scheduled, or gets small as the training learns: its spread may die."""
 _BY_NATURE = re.compile(r"(policy|action|pi|^|[\W_])entropy|sigma|temperature", re.IGNORECASE)
 _LOG_VARIANCE = re.compile(r"log[\W_]*(var|sigma|std)|s_hat", re.IGNORECASE)
 _NOISE = re.compile(r"(noise|diffusion|edm|min|max)", re.IGNORECASE)
@@ -48,16 +72,22 @@ class StatisticCollapse:
 
     Statistic: last tenth of a logged statistic over its highest level (of two neighbouring
     records), for names that say codebook or prototype perplexity or usage, active codes or units,
-    attention or routing entropy, rank, and spread of features; in a watched run without a policy
-    also for a plain `std`, `variance`, `spread` or `diversity`, which its author chose to log.
-    Thresholds: 0.1, for the whole last
+    attention or routing entropy, rank, and spread of features. Thresholds: 0.1, for the whole last
     third of the records, while the total (or a term) falls by 5%. 0.1 is the level at which seeded
     collapses were told from training that specialises. Plain entropies and sigmas are a note: a
-    policy becomes decided.
+    policy becomes decided, a fitted likelihood sure.
+
+    Other names are read by their words (split at punctuation and capitals): a standard deviation,
+    variance, spread or diversity of anything (`film_std`, `gateVariance`), an entropy, perplexity
+    or usage of experts or codes, a scale of a modulation. These must also fall without coming back:
+    no sixth of the records lies above the one before by more than 0.1 of the highest level. In a
+    watched run, whose author chose to log them, they are a warning, else a note (a bare `std`
+    nothing). Not judged: trainings with a policy, and names with a word for what is scheduled or
+    gets small by learning (noise, gradients, updates, residuals, errors, rewards, predictions).
 
     Healthy look-alikes: a policy's entropy, a schedule of the noise or the temperature,
-    quantisation that is meant, the perplexity of a language model (not such a statistic: it is the
-    loss itself).
+    quantisation that is meant, the mean rank of a retrieval, the perplexity of a language model
+    (not such a statistic: it is the loss itself).
     """
 
     name: ClassVar[str] = "statistic-collapse"
@@ -70,19 +100,34 @@ class StatisticCollapse:
         if len(stretch) < 10 or not _learns(stretch):
             return
         dead = [one for one in stretch.of_kind(Kind.STATISTIC) if _dead(one)]
-        strong = [one for one in dead if _MUST_VARY.search(one.name) or _chosen(case, one)]
+        watch = bool(case.run.declared.get("watch"))
+        spread = [] if _policy(case) else [one for one in dead if _spread(one, bare=watch)]
+        sure = [one for one in dead if _MUST_VARY.search(one.name)]
+        strong = [one for one in dead if one in sure or (watch and one in spread)]
         if strong:
             yield _collapsed(stretch, strong, Severity.WARNING)
         for one in dead:
-            if one not in strong and _BY_NATURE.search(one.name):
+            if one not in strong and (one in spread or _BY_NATURE.search(one.name)):
                 yield _collapsed(stretch, [one], Severity.NOTE)
 
 
-def _chosen(case: Case, one: Trace) -> bool:
-    """True for a plain spread in a watched run; that of a policy's actions may die."""
-    policy = any(role_of(case, term.name) == "reinforcement" for term in case.terms)
-    plain = _PLAIN.fullmatch(one.name) is not None
-    return plain and not policy and bool(case.run.declared.get("watch"))
+def _spread(one: Trace, *, bare: bool) -> bool:
+    """Does a name say a spread that must vary, if `bare` by one word alone, and does it sink?"""
+    said = set(words(one.name))
+    owners = [_SPREADS[word] for word in said if word in _SPREADS]
+    spoken = not said & _MAY_FALL and any(not own or own & said for own in owners)
+    return spoken and (bare or len(said) > 1) and _sinks(one)
+
+
+def _sinks(one: Trace) -> bool:
+    """True if no sixth of the records comes back up."""
+    levels = np.array([np.median(part) for part in np.array_split(one.mid, 6)])
+    return bool((np.diff(levels) <= DEAD * _top(one)).all())
+
+
+def _policy(case: Case) -> bool:
+    """True for a training with a policy, whose spread of actions may die."""
+    return any(role_of(case, term.name) == "reinforcement" for term in case.terms)
 
 
 def _learns(stretch: Stretch) -> bool:

@@ -60,7 +60,7 @@ def share_facts(case: Case, place: Place, first: str) -> Iterator[Evidence]:
     told = ", ".join(f"'{one}' {percent(place.median(one))}" for one in others)
     yield Evidence(
         text=f"gradient share {at(case, place, first)}: '{first}' {percent(place.median(first))}, "
-        f"{told}; median of {len(place)} probes",
+        f"{told}; {'1 probe' if len(place) == 1 else f'median of {len(place)} probes'}",
         series=f"gradient_share/{first}",
         steps=place.span,
         value=place.median(first),
