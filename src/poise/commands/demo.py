@@ -55,8 +55,6 @@ def _train(variant: str, folder: Path) -> None:
 def _new(folder: Path) -> Path:
     """The folder, without the run of an earlier demo."""
     run = folder / "run.jsonl"
-    if (
-        run.is_file()
-    ):  # unlink(missing_ok=True) raises where a parent is a file; the recorder explains it
+    if run.is_file():  # unlink(missing_ok=True) raises where a parent is a file
         run.unlink()
     return folder
