@@ -166,7 +166,7 @@ def router_with_one_expert(desk: Desk) -> None:
 
 @faulty("collapse", terms=("film_std",))
 def modulation_dies(desk: Desk) -> None:
-    """A modulation by context gets its own decay of 5: its spread over inputs goes to 0."""
+    """A modulation by context gets its own decay of 10: its spread over inputs goes to 0."""
     model = nn.ModuleDict(
         {"film": nn.Linear(12, 32), "body": nn.Linear(12, 32), "out": nn.Linear(32, 4)}
     )

@@ -8,6 +8,10 @@ import typer
 
 from poise.commands.output import progress, write_page
 from poise.commands.recipe import module
+from poise.errors import RecipeError
+
+PAGES = ("diagnosis.html", "comparison.html")
+"""What the demo writes beside its runs."""
 
 
 def demo(
@@ -26,25 +30,25 @@ def demo(
     from poise.report.terminal import render
     from poise.report.terminal_comparison import render_comparison
 
-    reported, cured = _new(out / "reported"), _new(out / "cured")
+    reported, cured = _cleared(out)
     console = Console()
     _train("reported", reported)
     found = diagnose(read_run(reported))
-    write_page(render_html(found), out / "diagnosis.html")
+    write_page(render_html(found), out / PAGES[0])
     render(found, console)
     console.print()
     console.print(
-        "The same training as the finding proposes, and with the rare steps of the span weighted up:",
+        "The same training as the finding proposes, with rare steps of the span weighted up too:",
         soft_wrap=True,
     )
     console.print()
     _train("cured", cured)
     change = compare([reported], [cured])
-    write_page(render_comparison_html(change), out / "comparison.html")
+    write_page(render_comparison_html(change), out / PAGES[1])
     render_comparison(change, console)
     console.print()
     console.print("reports with charts:", soft_wrap=True)
-    for name in ("diagnosis.html", "comparison.html"):
+    for name in PAGES:
         console.print(f"  {(out / name).resolve()}", soft_wrap=True, markup=False, highlight=False)
 
 
@@ -55,8 +59,21 @@ def _train(variant: str, folder: Path) -> None:
         running(recipes.find("multitask"), variant, folder, progress=done)
 
 
-def _new(folder: Path) -> Path:
-    """The folder, without the run of an earlier demo."""
-    for name in ("run.jsonl",):
-        (folder / name).unlink(missing_ok=True)
-    return folder
+def _cleared(out: Path) -> tuple[Path, Path]:
+    """The directories of both runs, without those of an earlier demo.
+
+    Raises:
+        RecipeError: There are runs that no demo has left.
+    """
+    folders = out / "reported", out / "cured"
+    for folder in folders:
+        run = folder / "run.jsonl"
+        if run.exists() and not (out / PAGES[0]).exists():
+            message = (
+                f"{folder} holds a run, and {out} no {PAGES[0]}, so it is of no earlier demo; give "
+                "another directory or remove it"
+            )
+            raise RecipeError(message)
+        if run.is_file():  # unlink(missing_ok=True) raises where a parent is a file
+            run.unlink()
+    return folders

@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from numbers import Real
 from typing import Any, Self, cast
@@ -90,11 +90,24 @@ class Expect:
 
     def __str__(self) -> str:
         """As `parse` reads it."""
+        return self._text(_spelled)
+
+    @property
+    def shown(self) -> str:
+        """The same in few digits, for people.
+
+        Example:
+            >>> Expect("total", below=3.0, until=2 / 3).shown
+            'total<3@0-0.667'
+        """
+        return self._text("{:.3g}".format)
+
+    def _text(self, spelled: Callable[[float], str]) -> str:
         split = "" if self.split == TRAIN else f"{self.split}:"
-        bounds = "" if self.above is None else f">{_spelled(self.above)}"
-        bounds += "" if self.below is None else f"<{_spelled(self.below)}"
-        until = "" if self.until == 1 else f"-{_spelled(self.until)}"
-        place = f"@{_spelled(self.after)}{until}" if self.after or until else ""
+        bounds = "" if self.above is None else f">{spelled(self.above)}"
+        bounds += "" if self.below is None else f"<{spelled(self.below)}"
+        until = "" if self.until == 1 else f"-{spelled(self.until)}"
+        place = f"@{spelled(self.after)}{until}" if self.after or until else ""
         return f"{split}{self.name}{bounds}{place}"
 
     @classmethod

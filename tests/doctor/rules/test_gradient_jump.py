@@ -62,6 +62,16 @@ def test_a_ramp_to_a_large_gradient_is_no_jump(seed: int) -> None:
     assert one.evidence[0].value == pytest.approx(5.0, rel=0.2)
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_a_ramp_that_no_probe_sees_is_a_jump(seed: int) -> None:
+    """Over within 10 steps, before the first probe; the near miss is half way there by then."""
+    for steps, weight in ((10, 1.0), (60, 19 / 60)):
+        ramp = np.concatenate([np.zeros(101), np.linspace(0.2 / steps, 0.2, steps)])
+        ramp = np.append(ramp, np.full(200, 0.2))[:200]
+        found = found_by(GradientJump(), made(seed, [0.0, 13.0 * weight, 13.0], weights=ramp))
+        assert len(found) == (steps == 10)
+
+
 def test_an_adversary_that_starts_late_is_a_note() -> None:
     """By its declared role."""
     (one,) = found_by(GradientJump(), made(0, [13.0, 9.0, 6.0], role="adversary"))

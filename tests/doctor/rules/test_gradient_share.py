@@ -58,6 +58,7 @@ def test_regularisers_and_ramps_are_silent() -> None:
 def test_one_probe_is_a_note() -> None:
     """A single batch may be odd."""
     (one,) = found_by(GradientStarvation(), run(0, share=0.002, probes=1))
+    assert one.evidence[0].text.endswith("; 1 probe")
     assert one.severity is Severity.NOTE
 
 

@@ -1,6 +1,7 @@
 """Gradient norms that are not finite, and loss scales that fall."""
 
 import numpy as np
+import pytest
 
 from poise.doctor.finding import Severity
 from poise.doctor.rules.nonfinite_gradient import LossScaleFalling, NonfiniteGradient
@@ -29,9 +30,11 @@ def test_settling_and_single_overflows_are_a_note() -> None:
     assert one.severity is Severity.NOTE
 
 
-def test_scale_that_never_settles() -> None:
-    """Halving to the very end means gradients that grow."""
-    scale = 2.0 ** (16 - np.arange(N) // 25)
+@pytest.mark.parametrize("digits", [2, 3, 9])
+def test_scale_that_never_settles(digits: int) -> None:
+    """Halving to the very end means gradients that grow, however short the log prints it."""
+    exact = 2.0 ** (16 - np.arange(N) // 25)
+    scale = np.array([float(f"{one:.{digits}g}") for one in exact])
     (one,) = found_by(LossScaleFalling(), make_run({"a": decay(RNG, 7, 2)}, loss_scale=scale))
     assert one.severity is Severity.WARNING
 

@@ -60,9 +60,12 @@ def test_ends_pair_only_what_has_read_the_same_text() -> None:
 
 def test_of_several_tokens_of_one_character_the_last_is_taken() -> None:
     """A character of two bytes is two tokens with one span; the first knows half of it."""
-    student = torch.tensor([[[0, 1], [1, 2]]])
-    teacher = torch.tensor([[[0, 1], [0, 1], [1, 2]]])
-    assert align_ends(student, teacher).weights[0].tolist() == [[0.0, 1.0, 0.0], [0.0, 0.0, 1.0]]
+    whole = torch.tensor([[[0, 1], [1, 2]]])
+    bytes_ = torch.tensor([[[0, 1], [0, 1], [1, 2]]])
+    assert align_ends(whole, bytes_).weights[0].tolist() == [[0.0, 1.0, 0.0], [0.0, 0.0, 1.0]]
+    assert align_ends(bytes_, whole).weights[0].tolist() == [[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]]
+    assert torch.equal(align_ends(bytes_, bytes_).weights[0, 1:], torch.eye(3)[1:])
+    assert align_ends(bytes_, bytes_).mask.tolist() == [[False, True, True]]
 
 
 def test_only_text_brings_what_belongs_together() -> None:

@@ -57,3 +57,9 @@ def test_what_does_not_fit_is_refused() -> None:
         info_nce(normal(4, 8), normal(4, 8), temperature=0)
     with pytest.raises(ReductionError, match="expected a bool mask of shape"):
         mean_pooled(normal(4, 5, 8), padded().float())
+
+
+def test_a_state_of_zeros_in_half_precision() -> None:
+    """As far from everything as from its own: ln of the batch, not NaN."""
+    nothing = torch.zeros(4, 3, dtype=torch.float16)
+    assert info_nce(nothing, nothing).value.item() == pytest.approx(math.log(4), abs=1e-2)

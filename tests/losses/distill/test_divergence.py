@@ -133,3 +133,17 @@ def test_a_wrong_certain_student_costs_what_its_logits_say() -> None:
     student = torch.tensor([[[60.0, 0.0]]])
     assert temperature_kl(student, teacher).value.item() == pytest.approx(60.0, rel=1e-5)
     assert math.isfinite(temperature_kl(100 * student, 100 * teacher).value.item())
+
+
+def test_a_token_that_is_out_of_the_game_costs_nothing() -> None:
+    """A teacher's logit of -inf is a probability of 0: as if the vocabulary ended before it."""
+    student, teacher = pair()
+    shut = torch.cat([teacher, torch.full_like(teacher[..., :1], -torch.inf)], dim=-1)
+    for last in (-3.0, -torch.inf):
+        wide = torch.cat([student, torch.full_like(student[..., :1], last)], dim=-1)
+        wide.requires_grad_()
+        loss = temperature_kl(wide, shut).value
+        loss.backward()
+        assert wide.grad is not None
+        assert wide.grad.isfinite().all()
+    torch.testing.assert_close(loss, temperature_kl(student, teacher).value)

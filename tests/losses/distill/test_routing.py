@@ -30,7 +30,7 @@ def test_a_low_temperature_decides() -> None:
     largest = []
     for temperature in (1.0, 0.1):
         router.temperature = temperature
-        gates = router(normal(4, 5, 8), normal(4, 5, 4, 16)).gates
+        gates = router(normal(4, 5, 8), normal(4, 5, 4, 16)).gates.detach()
         largest.append(float(gates.max(dim=-1).values.mean()))
     assert largest[1] > largest[0] + 0.1
 

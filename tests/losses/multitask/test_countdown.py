@@ -4,6 +4,7 @@ import pytest
 import torch
 
 import poise
+from poise.errors import LossError
 from poise.losses.multitask import countdown_loss, countdown_target
 
 START = torch.tensor([10.0, 40.0, 70.0, 100.0])
@@ -59,3 +60,9 @@ def test_masked_card() -> None:
     card = poise.inspect(countdown_loss, (PREDICTION, TARGET, mask))
     assert card.clean
     assert {one.rule for one in card.findings} == {"inspect-linear"}
+
+
+def test_another_shape_is_refused() -> None:
+    """One target for each window would be compared with all of its steps."""
+    with pytest.raises(LossError, match="countdown_loss: expected 'target' to have the shape"):
+        countdown_loss(PREDICTION, TARGET[:, :1])

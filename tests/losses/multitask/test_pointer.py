@@ -4,6 +4,7 @@ import pytest
 import torch
 
 import poise
+from poise.errors import LossError
 from poise.losses.multitask import pointer_loss, pointer_target
 
 DRAW = torch.Generator().manual_seed(0)
@@ -37,3 +38,9 @@ def test_card() -> None:
     card = poise.inspect(pointer_loss, (PREDICTION, TARGET))
     assert card.clean
     assert {one.rule for one in card.findings} == {"inspect-linear"}
+
+
+def test_another_shape_is_refused() -> None:
+    """One pair of pointers would be compared with those of every window."""
+    with pytest.raises(LossError, match="pointer_loss: expected 'target' to have the shape"):
+        pointer_loss(PREDICTION, TARGET[:1])

@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from poise.errors import LossError
 from poise.losses.multitask import f1_of_everything, span_f1
 
 TARGET = (torch.rand(40, 105, generator=torch.Generator().manual_seed(0)) < 0.071).float()
@@ -28,3 +29,12 @@ def test_threshold_and_mask() -> None:
     assert span_f1(probability, target) == pytest.approx(4 / 7)
     assert span_f1(probability, target, threshold=0.7) == pytest.approx(2 / 5)
     assert span_f1(probability, target, torch.arange(5) < 4) == pytest.approx(2 / 3)
+
+
+@pytest.mark.parametrize("target", [torch.ones(5), torch.ones(3, 1)])
+def test_other_shapes_are_refused(target: torch.Tensor) -> None:
+    """Targets of one window against all of them would be counted as often as there are windows."""
+    with pytest.raises(LossError, match="span_f1: expected 'target' to have the shape"):
+        span_f1(torch.rand(3, 5), target)
+    with pytest.raises(LossError, match="span_f1: expected 'mask' to have the shape"):
+        span_f1(torch.rand(3, 5), torch.ones(3, 5), target > 0)

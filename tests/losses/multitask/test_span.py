@@ -5,6 +5,7 @@ import torch
 from torch.nn import functional as F
 
 import poise
+from poise.errors import LossError
 from poise.losses.multitask import positive_weight, soft_span_loss, span_loss, span_target
 
 LOGITS = 2.0 * torch.randn(4, 105, generator=torch.Generator().manual_seed(0))
@@ -66,3 +67,17 @@ def test_a_surely_wrong_step_learns_on_logits_only() -> None:
     logit.grad = None
     span_loss(logit, one).value.backward()
     assert logit.grad.item() == pytest.approx(-1.0)
+
+
+def test_another_shape_is_refused() -> None:
+    """Neither form compares one window's steps with those of all."""
+    with pytest.raises(LossError, match="soft_span_loss: expected 'target' to have the shape"):
+        soft_span_loss(LOGITS.sigmoid(), TARGET[:1])
+    with pytest.raises(LossError, match="span_loss: expected 'target' to have the shape"):
+        span_loss(LOGITS, TARGET[:1])
+
+
+def test_the_clamp_holds_in_half_precision() -> None:
+    """A probability of 1 where there is no span costs -ln 1e-6, not infinity."""
+    sure = torch.ones(1, 3, dtype=torch.float16)
+    assert soft_span_loss(sure, 0 * sure).value.item() == pytest.approx(13.8, abs=0.1)

@@ -1,5 +1,7 @@
 """Expected masses, and what probability on special tokens does to them."""
 
+from collections.abc import Callable
+
 import pytest
 import torch
 from torch import Tensor
@@ -101,3 +103,14 @@ def test_the_card_of_the_expected_mass_is_clean() -> None:
     logits = torch.randn(2, 14, 24, generator=torch.Generator().manual_seed(0))
     card = poise.inspect(loss, (logits, target))
     assert {one.rule for one in card.findings if one.severity is poise.Severity.ERROR} == set()
+
+
+@pytest.mark.parametrize("form", [expected_residue_masses, renormalised_residue_masses])
+def test_half_precision_does_not_blur_masses(form: Callable[..., Tensor]) -> None:
+    """Under autocast and for half probabilities masses stay exact: W alone would be 0.05 Da off."""
+    wanted = form(certain(TOKENS), MASSES, RESIDUES).float()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        under = form(certain(TOKENS).float(), MASSES, RESIDUES)
+    for found in (under, form(certain(TOKENS).half(), MASSES, RESIDUES)):
+        assert found.dtype == torch.float32
+        torch.testing.assert_close(found, wanted)

@@ -107,7 +107,7 @@ def test_the_clamp_has_no_gradient_above_its_limit() -> None:
     [
         (precursor_huber, set()),
         (precursor_l1_da, set()),
-        (precursor_clamped_ppm, {"inspect-clamp", "inspect-ignored"}),
+        (precursor_clamped_ppm, {"inspect-clamp"}),
         (precursor_log_ppm, {"inspect-steepens", "inspect-half"}),
         (REPAIRED, {"inspect-steepens", "inspect-half"}),
     ],

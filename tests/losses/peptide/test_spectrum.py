@@ -147,3 +147,9 @@ def test_what_does_not_fit_is_refused() -> None:
         fragment_mz(RIGHT, INSIDE[:, :3])
     with pytest.raises(LossError, match="a charge of at least 1, got 0"):
         fragment_mz(RIGHT, INSIDE, charge=0)
+
+
+def test_half_precision_finds_its_peaks() -> None:
+    """The right peptide in half precision: a Huber loss of less than the rounding, half a Da."""
+    found = spectrum_match(RIGHT.half(), INSIDE, PEAKS.half(), EVEN.half())
+    assert found.value.item() < 0.2 * 0.5

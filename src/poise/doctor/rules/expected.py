@@ -164,7 +164,7 @@ def _finding(rule: Rule, one: Breach, cause: str) -> Finding:
         terms=(expect.name,),
         steps=one.part.steps,
         summary=f"'{expect.name}'{where} {'ends' if ends else 'is'} at {number(one.part.median)}, "
-        f"expected {side} {number(one.bound)} (declared: {expect})",
+        f"expected {side} {number(one.bound)} (declared: {expect.shown})",
         evidence=tuple(_evidence(one)),
         cause=f"{cause} Expected if the range was guessed for another training.",
         action="Follow the findings above to the cause; where there are none, the range is what "

@@ -45,13 +45,12 @@ class LateDegradation:
     problem) undid it, and the last checkpoint is not the one to keep.
 
     Statistic: median of the last tenth over the lowest running median (a twentieth of the records),
-    between restarts. Thresholds: a factor of 3 for a quantity that had at least halved and
-    has a tenth of its starting level back; 10 for one
-    that only grew, was not negligible at its start (a hundredth of its end, or, for a term, a
-    twentieth of the total then), and ends near its maximum. 3 is far above what
-    noise does to running medians (healthy runs stay below 1.5) and above warm restarts of the
-    learning rate. It is a warning for totals and task terms, an error if the final level is 100
-    times the best and above the start.
+    between restarts. Thresholds: a factor of 3 for a quantity that had at least halved and has a
+    tenth of its starting level back; 10 for one that only grew and ends near its maximum: a total,
+    or a term that was not negligible at its start (a hundredth of its end, or a twentieth of the
+    total then). 3 is far above what noise does to running medians (healthy runs stay below 1.5) and
+    above warm restarts of the learning rate. It is a warning for totals and task terms, an error if
+    the final level is 100 times the best and above the start.
 
     Healthy look-alikes: adversarial terms and value losses of reinforcement learning that grow with
     the returns, penalties that settle (notes); a curriculum that adds a term to the total (see

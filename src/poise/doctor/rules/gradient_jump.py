@@ -30,11 +30,12 @@ class GradientJump:
     others had learned is undone.
 
     Statistic: norm of the term's weighted gradient at the first three probes after its weight left
-    0 (or after its first record) that find it at twice its first weight or less, largest of them,
-    over the median sum of the others' norms at the last three probes before. Threshold: 3; a gentle
-    ramp starts far below 1. If its gradient, its weight apart, differs tenfold between three probes
-    or more after the start while its value does not double, that is said too: a logarithm or a root
-    of an error is steepest where it is small.
+    0 (or after its first record) that find it at twice its first weight or less (or, where its ramp
+    is about over at the first of them, at any), largest of them, over the median sum of the others'
+    norms at the last three probes before. Threshold: 3; a gentle ramp starts far below 1. If its
+    gradient, its weight apart, differs tenfold between three probes or more after the start while
+    its value does not double, that is said too: a logarithm or a root of an error is steepest where
+    it is small.
 
     Healthy look-alikes: ramps, warm starts, terms that start with the training, adversaries that
     start late by design (a note).
@@ -96,9 +97,16 @@ class GradientJump:
 
 
 def _as_it_started(case: Case, place: Place, term: str, start: int) -> NDArray[np.bool_]:
-    """The probes that see the term with about its first weight, and no later part of a ramp."""
+    """The probes that see the term with about its first weight, and no later part of a ramp.
+
+    A ramp that is about over at the first probe is as good as none: then all of them.
+    """
     weights = np.abs(weight_at(case, term, np.append(place.steps, start)))
-    return (place.steps >= start) & (weights[:-1] <= ALIKE * weights[-1])
+    after = place.steps >= start
+    first = after & (weights[:-1] <= ALIKE * weights[-1])
+    reached = weights[:-1][after]
+    over = len(reached) > 0 and ALIKE * reached[0] >= reached.max()
+    return first if first.any() or not over else after
 
 
 def _uneven(case: Case, place: Place, term: str, start: int) -> tuple[Evidence, ...]:

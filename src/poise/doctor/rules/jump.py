@@ -334,7 +334,8 @@ def _finding(case: Case, jumps: list[_Jump]) -> Finding:
     is_total = top.trace.kind == Kind.TOTAL
     planned = bool(top.why) and not switching
     serious = is_total and (doubled or switching) and not (swings or planned)
-    steps = top.at if len(jumps) == 1 else f"{jumps[0].at} and {len(jumps) - 1} later steps"
+    later = "1 later step" if len(jumps) == 2 else f"{len(jumps) - 1} later steps"
+    steps = top.at if len(jumps) == 1 else f"{jumps[0].at} and {later}"
     change = f"{number(top.step.before)} to {number(top.step.after)}"
     why = top.why or "nothing in the log explains it"
     by = f" by {named(top.terms)}" if top.terms != (top.trace.name,) else ""

@@ -112,8 +112,9 @@ def align_ends(student: Tensor, teacher: Tensor) -> Alignment:
         :, None, :
     ]
     same = full & (student[:, :, None, 1] == teacher[:, None, :, 1])
-    # A character of several tokens, as in byte-level vocabularies, ends with the last of them.
-    last = same & (same.flip(-1).cumsum(dim=-1).flip(-1) == 1)
+    # A character of several tokens, as in byte-level vocabularies, ends with the last of them: on
+    # either side those before it have read a part of it.
+    last = same & _last_of(same, -1) & _last_of(same, -2)
     weights = last.float()
     return Alignment(weights=weights, mask=last.any(dim=-1))
 
@@ -208,6 +209,11 @@ def end_gap(alignment: Alignment, student: Tensor, teacher: Tensor) -> Reduced:
     _check("end_gap", student, teacher)
     apart = (student[:, :, None, 1] - teacher[:, None, :, 1]).abs()
     return per_token((alignment.weights * apart).sum(dim=-1), alignment.mask)
+
+
+def _last_of(same: Tensor, dim: int) -> Tensor:
+    """True at the last true place along an axis."""
+    return same.flip(dim).cumsum(dim=dim).flip(dim) == 1
 
 
 def _check(who: str, student: Tensor, teacher: Tensor) -> None:

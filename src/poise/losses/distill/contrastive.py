@@ -65,7 +65,8 @@ def info_nce(student: Tensor, teacher: Tensor, *, temperature: float = 0.07) -> 
     """
     same_shape("info_nce", student, teacher, "batch, features")
     at_least("info_nce", "a temperature", temperature, 0.0, strict=True)
-    near = F.normalize(student, dim=-1) @ F.normalize(teacher, dim=-1).T
+    tiny = max(1e-12, torch.finfo(student.dtype).tiny)  # 1e-12 is 0 in half precision
+    near = F.normalize(student, dim=-1, eps=tiny) @ F.normalize(teacher, dim=-1, eps=tiny).T
     own = torch.arange(len(student), device=student.device)
     values = F.cross_entropy(near / temperature, own, reduction="none")
     return Reduced(sum=values.sum(), count=len(student), reduction=Reduction.SAMPLE)

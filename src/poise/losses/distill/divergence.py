@@ -52,7 +52,13 @@ def temperature_kl(
     log_q = (student / temperature).log_softmax(dim=-1)
     log_p = (teacher / temperature).log_softmax(dim=-1)
     factor = temperature**2 if squared else 1.0
-    return per_token(factor * log_p.exp() * (log_p - log_q), mask)
+    return per_token(factor * _kl(log_p, log_q), mask)
+
+
+def _kl(log_p: Tensor, log_q: Tensor) -> Tensor:
+    """Terms p log(p / q) of the sum: 0 where p is, whatever q is (a logit of -inf stands for 0)."""
+    apart = torch.where(log_p > -torch.inf, log_p - log_q, torch.zeros_like(log_p))
+    return log_p.exp() * apart
 
 
 def union_members(student: Tensor, teacher: Tensor, top_k: int) -> Tensor:
@@ -122,9 +128,8 @@ def top_k_union_kl(
     outside = ~members
     log_q = (student / temperature).masked_fill(outside, -torch.inf).log_softmax(dim=-1)
     log_p = (teacher / temperature).masked_fill(outside, -torch.inf).log_softmax(dim=-1)
-    apart = torch.where(members, log_p - log_q, torch.zeros_like(log_p))
     factor = temperature**2 if squared else 1.0
-    return per_token(factor * log_p.exp() * apart, mask)
+    return per_token(factor * _kl(log_p, log_q), mask)
 
 
 def universal_logit(student: Tensor, teacher: Tensor, mask: Tensor | None = None) -> Reduced:

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from poise.losses.tensors import expect_same
 from poise.reduce import Reduced, masked_mean
 
 
@@ -46,10 +47,15 @@ def countdown_loss(
         In steps (for errors beyond `delta`, the error less half of `delta`), from 0. Reduction
         `element`.
 
+    Raises:
+        LossError: Prediction and target differ in shape.
+        ReductionError: The mask does not fit.
+
     Example:
         >>> target = countdown_target(torch.tensor([50.0]), 105)
         >>> countdown_loss(torch.zeros_like(target), target).value
         tensor(15.6952)
     """
+    expect_same("countdown_loss", prediction=prediction, target=target)
     each = F.huber_loss(prediction, target, delta=delta, reduction="none")
     return masked_mean(each, mask)

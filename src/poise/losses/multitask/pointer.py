@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from poise.losses.tensors import expect_same
 from poise.reduce import Reduced, masked_mean
 
 
@@ -40,8 +41,12 @@ def pointer_loss(prediction: Tensor, target: Tensor, *, delta: float = 0.08) -> 
         In squared windows up to `delta`, beyond it in windows times `delta`; from 0. Reduction
         `element`.
 
+    Raises:
+        LossError: Prediction and target differ in shape.
+
     Example:
         >>> pointer_loss(torch.tensor([[0.5, 0.1]]), torch.tensor([[0.42, 0.1]])).value
         tensor(0.0016)
     """
+    expect_same("pointer_loss", prediction=prediction, target=target)
     return masked_mean(F.huber_loss(prediction, target, delta=delta, reduction="none"))

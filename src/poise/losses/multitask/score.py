@@ -2,6 +2,8 @@
 
 from torch import Tensor
 
+from poise.losses.tensors import expect_same
+
 
 def span_f1(
     probability: Tensor, target: Tensor, mask: Tensor | None = None, *, threshold: float = 0.5
@@ -17,13 +19,18 @@ def span_f1(
     Returns:
         From 0 to 1; 0 where no step is predicted rightly.
 
+    Raises:
+        LossError: Probability, target or mask differ in shape.
+
     Example:
         >>> import torch
         >>> span_f1(torch.tensor([0.9, 0.8, 0.1, 0.1]), torch.tensor([1.0, 0.0, 0.0, 1.0]))
         0.5
     """
+    expect_same("span_f1", probability=probability, target=target)
     said, true = probability > threshold, target > 0
     if mask is not None:
+        expect_same("span_f1", target=target, mask=mask)
         said, true = said & mask, true & mask
     right, both = int((said & true).sum()), int(said.sum()) + int(true.sum())
     return 2 * right / both if both else 0.0

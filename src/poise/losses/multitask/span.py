@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from poise.losses.tensors import expect_same
 from poise.reduce import Reduced, masked_mean
 
 
@@ -45,10 +46,15 @@ def span_loss(
     Returns:
         In nats, from 0. Reduction `element`.
 
+    Raises:
+        LossError: Logits and target differ in shape.
+        ReductionError: The mask does not fit.
+
     Example:
         >>> span_loss(torch.zeros(2, 5), span_target(torch.ones(2), torch.ones(2), 5)).value
         tensor(0.6931)
     """
+    expect_same("span_loss", logits=logits, target=target)
     each = F.binary_cross_entropy_with_logits(
         logits, target, pos_weight=positive_weight, reduction="none"
     )
@@ -79,10 +85,17 @@ def soft_span_loss(
     Returns:
         In nats, from 0. Reduction `element`.
 
+    Raises:
+        LossError: Probability and target differ in shape.
+        ReductionError: The mask does not fit.
+
     Example:
         >>> soft_span_loss(torch.full((2, 5), 0.5), torch.ones(2, 5), positive_weight=2.0).value
         tensor(1.3863)
     """
-    kept = probability.clamp(clamp, 1 - clamp)
+    expect_same("soft_span_loss", probability=probability, target=target)
+    # In half precision 1 - clamp is 1, and its logarithm infinite.
+    exact = probability.to(torch.promote_types(probability.dtype, torch.float32))
+    kept = exact.clamp(clamp, 1 - clamp)
     each = -(positive_weight * target * kept.log() + (1 - target) * (1 - kept).log())
     return masked_mean(each, mask)

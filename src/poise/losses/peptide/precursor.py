@@ -83,8 +83,7 @@ def precursor_clamped_ppm(
     """Error in ppm, cut off at a limit: DEFAULT_CURRICULUM's form.
 
     Above the limit the gradient is exactly 0, which is where a model begins: 100 ppm are 0.1 Da of
-    1000. At weight 0.2 it was 90% of the loss value and 0% of the gradient (`inspect-clamp`, and
-    `inspect-ignored` where all errors are beyond the limit).
+    1000. At weight 0.2 it was 90% of the loss value and 0% of the gradient (`inspect-clamp`).
 
     Args:
         predicted_da: Neutral masses, shape (batch,), in Da.

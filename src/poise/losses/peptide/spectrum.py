@@ -110,6 +110,8 @@ def spectrum_match(
         tensor(0.)
     """
     _checked(residues_da, peaks_mz, intensity, directions, charges, knee_da)
+    # Half precision has no place far away, and steps of 0.5 Da.
+    residues_da = residues_da.to(torch.promote_types(residues_da.dtype, torch.float32))
     made = [fragment_mz(residues_da, mask, charge=one) for one in charges]
     ions, real = torch.cat([one[0] for one in made], -1), torch.cat([one[1] for one in made], -1)
     peak = intensity > 0

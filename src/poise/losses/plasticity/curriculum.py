@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from poise.errors import LossError
-from poise.losses.plasticity.tensors import lengths
+from poise.losses.tensors import lengths
 
 
 def attention_curriculum(attention: Tensor, kept: float, *, strongest: bool = True) -> Tensor:

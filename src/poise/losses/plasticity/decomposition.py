@@ -5,7 +5,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from poise.losses.plasticity.tensors import expect_same, lengths
+from poise.losses.tensors import expect_same, lengths
 
 
 class Parts(NamedTuple):

@@ -5,7 +5,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from poise.errors import LossError
-from poise.losses.plasticity.tensors import expect_same
+from poise.losses.tensors import expect_same
 
 
 def attention_encoding(v_a: Tensor, attention: Tensor) -> Tensor:

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from poise.losses.plasticity.tensors import expect_same, lengths
+from poise.losses.tensors import expect_same, lengths
 
 
 def modulation_guidance(scalar: Tensor, attention: Tensor, hidden: Tensor) -> Tensor:

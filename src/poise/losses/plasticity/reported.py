@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from poise.losses.plasticity.tensors import lengths
+from poise.losses.tensors import lengths
 
 
 def direct_mlp(modulated: Tensor, attention: Tensor, mlp_with_attention: Tensor) -> Tensor:

@@ -5,7 +5,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from poise.losses.plasticity.modulation import Factors, gate_update, scalars
-from poise.losses.plasticity.tensors import lengths
+from poise.losses.tensors import lengths
 
 
 def modulation_statistics(x: Tensor, attention: Tensor, factors: Factors) -> dict[str, Tensor]:

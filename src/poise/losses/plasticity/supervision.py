@@ -1,9 +1,10 @@
 """Direct supervision: the modulated MLP must give what attention and MLP gave together."""
 
+import torch
 from torch import Tensor
 from torch.nn import functional
 
-from poise.losses.plasticity.tensors import expect_same
+from poise.losses.tensors import expect_same
 from poise.reduce import Reduced, masked_mean
 
 
@@ -49,8 +50,8 @@ def direct_mlp(
     target = (attention + mlp_with_attention).detach()
     counted = None if mask is None else mask.unsqueeze(-1).expand_as(target)
     energy = masked_mean(target.square(), counted).value
-    tiny = target.new_tensor(1e-12)
-    return masked_mean((modulated - target).square() / energy.maximum(tiny), counted)
+    tiny = max(1e-12, torch.finfo(target.dtype).tiny)  # 1e-12 is 0 in half precision
+    return masked_mean((modulated - target).square() / energy.clamp_min(tiny), counted)
 
 
 def logit_fidelity(logits: Tensor, original: Tensor) -> Tensor:

@@ -60,8 +60,9 @@ def make_windows(count: int, seed: int) -> Windows:
     """Windows whose labels have the statistics of the incident's 210.
 
     Span starts have mean 50.2 and standard deviation 33.5 within 0..101; spans are 7.1 bars long
-    on average and 5 in the median, so 7% of the bars lie inside. The features are standard normal
-    noise; in a span the first is 3 higher, and the second 1.5 higher or lower, by the class.
+    on average and 6 in the median (last less first bar: 5), so 7% of the bars lie inside.
+    The features are standard normal noise; in a span the first is 3 higher, and the second 1.5
+    higher or lower, by the class.
 
     Args:
         count: How many, n.

@@ -18,7 +18,7 @@ Fork = Callable[[Tensor], Mapping[str, Tensor]]
 class Model(nn.Module):
     """A bidirectional LSTM; two heads read the mean of its states, two every state.
 
-    97,543 parameters. The heads of a pair drop the same elements out.
+    97,543 parameters. Without a fork the heads of a pair drop the same elements out.
 
     Args:
         unit: Bars that one unit of the countdown head's output stands for.

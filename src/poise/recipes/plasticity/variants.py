@@ -28,7 +28,8 @@ class Setup:
         offset: The modulation is not even in the attention.
         weights: By term; None: the `Objective` of the cure.
         adaptive: The note's six losses under its adaptive weighting, in place of `weights`.
-        scale: Factor on all gradients before they are clipped.
+        scale: Factor on all gradients before they are clipped: 10 as reported. It has next to no
+            effect (docs/incidents/plasticity.md); variants with weights of our own leave it out.
 
     Example:
         >>> SETUPS["reported"].counted

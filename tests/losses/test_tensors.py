@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from poise.errors import LossError
-from poise.losses.plasticity.tensors import expect_same, lengths
+from poise.losses.tensors import expect_same, lengths
 
 
 def test_what_would_broadcast_is_refused() -> None:
