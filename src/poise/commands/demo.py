@@ -1,5 +1,6 @@
 """`poise demo`: an incident, its diagnosis, its cure, and the proof, in under a minute."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
@@ -26,6 +27,9 @@ def demo(
     from poise.report.terminal import render
     from poise.report.terminal_comparison import render_comparison
 
+    # Before torch is imported: so small a model gains nothing from threads, and on a busy machine
+    # they wait for each other (minutes in place of seconds).
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
     reported, cured = _new(out / "reported"), _new(out / "cured")
     console = Console()
     _train("reported", reported)
