@@ -64,7 +64,9 @@ bench: .venv/.done
 	$(BIN)/python benchmarks/outcome.py
 
 zoo: .venv/.done
-	$(BIN)/python -m benchmarks.zoo
+	rm -rf runs/zoo
+	$(BIN)/python -m benchmarks.zoo --keep runs/zoo
+	$(BIN)/python -m benchmarks.zoo_peers runs/zoo
 
 clean:
 	rm -rf .venv dist build runs
