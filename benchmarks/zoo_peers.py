@@ -11,12 +11,12 @@ from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
+from benchmarks.peers import PEERS, judge
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
 import poise
-from benchmarks.peers import PEERS, judge
 from poise.doctor import Severity
 from zoo import CASES
 
