@@ -7,7 +7,7 @@ SRC := src tests benchmarks examples zoo
 .PHONY: help demo test lint types contracts unit bench zoo browser clean
 
 help:
-	@echo "make demo   train a small faulty multi-task model, diagnose it, cure it, write a report"
+	@echo "make demo   train a small faulty multi-task model, diagnose it, cure it, compare, write reports"
 	@echo "make test   lint, types, import contracts and tests"
 	@echo "make bench  the benchmarks behind every number in the docs"
 	@echo "make zoo    every faulty and healthy training of zoo/: what is found, and how soon"
@@ -26,14 +26,7 @@ browser:
 	  echo "chromium is not installed and cannot be: the browser test will be skipped"
 
 demo: .venv/.done
-	@$(BIN)/python examples/multitask.py runs/demo
-	@echo
-	@$(BIN)/poise diagnose runs/demo --html runs/demo/report.html 2>/dev/null
-	@echo
-	@echo "the cure as the finding proposes it:"
-	@$(BIN)/python examples/multitask.py runs/demo-cured --cured
-	@echo
-	@echo "report with charts: $(CURDIR)/runs/demo/report.html"
+	@$(BIN)/poise demo runs/demo
 
 test: .venv/.done browser lint types contracts unit
 
@@ -71,7 +64,9 @@ bench: .venv/.done
 	$(BIN)/python benchmarks/outcome.py
 
 zoo: .venv/.done
-	$(BIN)/python -m benchmarks.zoo
+	rm -rf runs/zoo
+	$(BIN)/python -m benchmarks.zoo --keep runs/zoo
+	$(BIN)/python -m benchmarks.zoo_peers runs/zoo
 
 clean:
 	rm -rf .venv dist build runs

@@ -13,6 +13,7 @@ from poise.doctor.finding import Finding, Severity
 from poise.watch import Watch
 from tests.doctor.live_runs import Batch, Net, batch, terms_of
 from tests.doctor.rules_of import all_rules
+from tests.watch.loops import measuring_always
 
 Train = Callable[[Path, int], None]
 """Trains under a watch that writes to a directory, from a seed."""
@@ -91,9 +92,7 @@ def train(
     with Watch(
         run, model=model, optimizer=optimizer, every=every, budget=0.5, roles=roles
     ) as watch:
-        watch.budget.fraction = 1e6
-        for account in watch.budget.accounts.values():
-            account.part = 1e6  # measure at every candidate, however slow the machine is
+        measuring_always(watch)
         for at in range(batches):
             one = batch()
             told = None if counts is None else counts(at)

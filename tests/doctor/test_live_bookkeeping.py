@@ -15,6 +15,7 @@ from poise.reduce import per_token
 from poise.watch import Watch
 from tests.doctor.live_pair import one_thread
 from tests.doctor.live_runs import Net, batch, terms_of
+from tests.watch.loops import measuring_always
 
 SEEDS = pytest.mark.parametrize("seed", range(3))
 Change = Callable[[nn.Module, dict[str, Tensor], int], dict[str, Tensor]]
@@ -50,6 +51,7 @@ def loop(
     held = [one for name, one in model.named_parameters() if not name.startswith(without or "-")]
     optimizer = make(held)
     with one_thread(), Watch(run, model=model, optimizer=optimizer, budget=0.9) as watch:
+        measuring_always(watch)
         for at in range(steps * accumulate):
             terms = change(model, terms_of(model, batch()), at // accumulate)
             total = watch.total(terms) / accumulate

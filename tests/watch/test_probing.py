@@ -14,7 +14,7 @@ import poise
 from poise.errors import PoiseWarning
 from poise.probe import fork, probing
 from poise.watch import Watch
-from tests.watch.loops import WEIGHTS, batches, lines, made, train
+from tests.watch.loops import WEIGHTS, batches, lines, made, measuring_always, train
 
 RANK = """
 import os, sys, warnings, torch, torch.distributed as dist
@@ -313,9 +313,7 @@ def test_accumulation_is_seen_at_every_phase(tmp_path: Path) -> None:
     """Measured micro-batches are not always the same one of a step."""
     net, optimizer = made()
     with Watch(tmp_path, model=net, optimizer=optimizer, every=8) as watch:
-        watch.budget.fraction = 1e6
-        for account in watch.budget.accounts.values():
-            account.part = 1e6
+        measuring_always(watch)
         train(watch, net, optimizer, 120, accumulate=4)
     found = [one for one in lines(tmp_path, "probe") if one.get("where") == "shared"]
     assert {one["micro"] % 4 for one in found} == {0, 1, 2, 3}

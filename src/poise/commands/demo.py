@@ -74,5 +74,6 @@ def _cleared(out: Path) -> tuple[Path, Path]:
                 "another directory or remove it"
             )
             raise RecipeError(message)
-        run.unlink(missing_ok=True)
+        if run.is_file():  # unlink(missing_ok=True) raises where a parent is a file
+            run.unlink()
     return folders

@@ -1,6 +1,7 @@
 """`poise recipe list` and `poise recipe run`: the four reference trainings."""
 
 import importlib
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -30,6 +31,9 @@ def module() -> "ModuleType":
     """
     import poise
 
+    # Before torch is imported: models this small gain nothing from threads, and on a busy machine
+    # these wait for each other, minutes in place of seconds.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
     _ = poise.Watch  # says which extra is missing without PyTorch
     return importlib.import_module("poise.recipes")
 

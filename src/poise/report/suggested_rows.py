@@ -11,7 +11,7 @@ MORE = "Watch(every=10, budget=0.2) measures more often"
 SOURCES = {
     "given": "the shares that were asked for",
     "declared shares": "the declared shares",
-    "weights": "the weights, read as shares",
+    "weights": "gradient shares like the weights",
 }
 
 
@@ -20,7 +20,7 @@ def title(found: Suggestion) -> str:
 
     Example:
         >>> title(Suggestion(source="weights", where="at the fork 'z'", probes=1, steps=(0, 0)))
-        "for the weights, read as shares, at the fork 'z'; 1 probe, step 0: no spread; ..."
+        "for gradient shares like the weights, at the fork 'z'; 1 probe, step 0: no spread; ..."
     """
     often = "1 probe" if found.probes == 1 else f"medians of {found.probes:,} probes"
     what = SOURCES.get(found.source, found.source)

@@ -50,7 +50,7 @@ def early(
 ) -> Run:
     """Opposed for the first 12 of 30 probes, then not any more."""
     rng = np.random.default_rng(seed)
-    cosines = np.r_[np.linspace(strong, strong + 0.2, 12), np.full(18, -0.05)]
+    cosines = np.r_[np.linspace(strong, strong + 0.2, 12), np.full(18, 0.1)]
     return watched(
         {"a": fall(2, 1, rng), "b": fall(2, end, rng)},
         cosines={("a", "b"): cosines + 0.1 * rng.standard_normal(30)},
@@ -68,6 +68,18 @@ def test_a_conflict_that_is_strong_at_first_is_found(seed: int) -> None:
     (one,) = found_by(GradientConflict(), early(seed, role="regulariser"))
     assert one.severity is Severity.NOTE
     assert not found_by(GradientConflict(), early(seed, role="adversary"))
+
+
+@pytest.mark.parametrize("before", [0, 3, 7])
+def test_it_does_not_matter_when_the_stretch_begins(before: int) -> None:
+    """Probes without conflict before it do not hide it, and dense probes neither."""
+    rng = np.random.default_rng(before)
+    terms = {"a": fall(2, 1, rng), "b": fall(2, 2, rng)}
+    for many in (1, 8):
+        path = np.r_[np.full(before * many, 0.2), np.full(11 * many, -0.6), np.zeros(20 * many)]
+        noisy = path + 0.1 * rng.standard_normal(len(path))
+        (one,) = found_by(GradientConflict(), watched(terms, cosines={("a", "b"): noisy}))
+        assert (one.severity, one.terms) == (Severity.WARNING, ("b", "a"))
 
 
 @SEEDS
@@ -109,7 +121,8 @@ def test_a_slow_drift_does_not_count_as_throughout(seed: int) -> None:
     drift = np.linspace(-0.95, -0.35, 24) + 0.02 * rng.standard_normal(24)
     terms = {"a": fall(2, 1, rng), "b": fall(2, 2, rng)}
     (one,) = found_by(GradientConflict(), watched(terms, cosines={("a", "b"): drift}))
-    assert "for a while" in one.summary
+    assert one.steps[1] < 199
+    assert f"from step {one.steps[0]} to {one.steps[1]}" in one.summary
     both = {"a": fall(2, 1, rng), "b": fall(2, 1, rng)}
     assert not found_by(GradientConflict(), watched(both, cosines={("a", "b"): drift}))
 

@@ -48,19 +48,19 @@ class GradientConflict:
     than 10% of its start; else, or with a regulariser or constraint, a note.
 
     A conflict may be strong while one of the two is learned and fade when there is nothing left to
-    oppose. So a window of 10 probes is judged by itself too: opposed if the 95% interval of its
-    mean cosine lies below -0.3. This interval is of the noise of batches around a cosine that may
-    drift. It is told if by then one of the two has lost less than 10% of its start and the other
-    more, if the first never halves, if both have at least 5% of the gradient and steady weights,
-    and if these steps are a tenth of the training: a warning, a note with a regulariser or
-    constraint.
+    oppose. So any 10 probes in a row that cover a tenth of the training (more where probes are
+    dense) are judged by themselves too: opposed if the 95% interval of their mean cosine lies below
+    -0.3, and so do the first and the last of them. This interval is of the noise of batches around
+    a cosine that may drift. Told is the most opposed stretch by the end of which one of the two has
+    lost less than 10% of its start and the other more, if the first never halves and both have at
+    least 5% of the gradient and steady weights: a warning, a note with a regulariser or constraint.
 
     It misleads where batches are small. The noise that two terms share in a batch has a cosine of
     its own, which is all that is left once both have converged (hence the note); noise they do not
     share hides a conflict of their mean gradients. Larger batches tell.
 
     Healthy look-alikes: adversaries and gradient reversal (not judged, by declared role or name),
-    regularisers, tasks that both learn all the same (a note, or nothing in a single window), chance
+    regularisers, tasks that both learn all the same (a note, or nothing in a stretch), chance
     (the interval), weights on a ramp.
     """
 
@@ -131,9 +131,10 @@ class GradientConflict:
             severity=Severity.WARNING if tasks else Severity.NOTE,
             terms=(behind, other),
             steps=steps,
-            summary=f"the gradients of '{behind}' and '{other}' oppose each other for a while: "
-            f"cosine {number(found.mean)}, 95% interval {number(found.low)} to "
-            f"{number(found.high)}, over {found.size} probes; '{other}' falls, '{behind}' does not",
+            summary=f"the gradients of '{behind}' and '{other}' oppose each other from step "
+            f"{steps[0]} to {steps[1]}: cosine {number(found.mean)}, 95% interval "
+            f"{number(found.low)} to {number(found.high)}, over {found.size} probes; "
+            f"'{other}' falls, '{behind}' does not",
             evidence=(
                 Evidence(
                     text=f"cosine of gradients of the same batch: mean {number(found.mean)}, 95% "
@@ -179,17 +180,30 @@ def _pairs(case: Case, fewest: int) -> dict[tuple[str, str], Series]:
 
 
 def _held_back(case: Case, one: Series, pair: tuple[str, str]) -> tuple[str, slice] | None:
-    """The term that does not learn while a window of probes is opposed, and those probes."""
+    """The term that does not learn during the most opposed stretch of probes, and those probes."""
     steps = _steps(case, one)
-    for part in windows(len(one)):
-        if path_interval(one.values[part]).high >= OPPOSED or not _long(case, steps[part]):
-            continue
+    for part in _opposed(case, one, steps):
         lost = {name: _lost_by(case, name, int(steps[part][-1])) for name in pair}
         behind = [name for name, gone in lost.items() if gone < LEARNS and not _learned(case, name)]
         acting = all(_acts(case, name, steps[part]) for name in pair)
         if acting and len(behind) == 1 and max(lost.values()) > LEARNS:
             return behind[0], part
     return None
+
+
+def _opposed(case: Case, one: Series, steps: Ints) -> list[slice]:
+    """Stretches of probes that are opposed and long enough, the most opposed first.
+
+    Each begins and ends with an opposed probe, so that the steps in between belong to it.
+    """
+    size = max(WINDOW, int(np.ceil(PART * len(one))) + 1)
+    ends = one.values < OPPOSED
+    found: list[tuple[float, slice]] = []
+    for at in range(len(one) - size + 1):
+        part = slice(at, at + size)
+        if ends[at] and ends[at + size - 1] and _long(case, steps[part]):
+            found.append((path_interval(one.values[part]).high, part))
+    return [part for high, part in sorted(found, key=lambda pair: pair[0]) if high < OPPOSED]
 
 
 def _long(case: Case, steps: Ints) -> bool:

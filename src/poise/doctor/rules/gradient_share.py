@@ -58,9 +58,10 @@ def share_facts(case: Case, place: Place, first: str) -> Iterator[Evidence]:
     """Gradient share of a term, those of the others, and its value share beside them."""
     others = [name for name in place.names if name != first]
     told = ", ".join(f"'{one}' {percent(place.median(one))}" for one in others)
+    probes = "1 probe" if len(place) == 1 else f"median of {len(place)} probes"
     yield Evidence(
         text=f"gradient share {at(case, place, first)}: '{first}' {percent(place.median(first))}, "
-        f"{told}; {'1 probe' if len(place) == 1 else f'median of {len(place)} probes'}",
+        f"{told}; {probes}",
         series=f"gradient_share/{first}",
         steps=place.span,
         value=place.median(first),

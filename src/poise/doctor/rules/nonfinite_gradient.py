@@ -202,7 +202,7 @@ def _doubled_and_halved(values: Floats) -> bool:
     first = values[values > 0][:1]
     with np.errstate(divide="ignore", invalid="ignore"):
         powers = np.log2(values / first) if len(first) else np.array([np.nan])
-    return bool(np.all(np.abs(powers - np.round(powers)) < 0.15))
+        return bool(np.all(np.abs(powers - np.round(powers)) < 0.15))
 
 
 def _keeps_falling(values: Floats) -> bool:

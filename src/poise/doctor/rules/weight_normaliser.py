@@ -185,9 +185,10 @@ def _finding(
     share = place.median(victim)
     nominal = ", ".join(f"{n} {w:.3g}" for n, w in zip(found.names, found.nominal, strict=True))
     means = ", ".join(f"{n} {m:.3g}" for n, m in zip(found.names, found.means, strict=True))
+    steady = f"constant to {found.rest:.1e}" if found.rest else "exactly constant"
     facts = [
         Evidence(
-            text=f"weight * running mean (decay {found.decay}) is constant to {found.rest:.1e}: "
+            text=f"weight * running mean (decay {found.decay}) is {steady}: "
             f"{nominal}; the running means end at {means}",
             series=f"weight/{victim}",
             steps=found.steps,

@@ -17,8 +17,8 @@ def criteria_of(variant: str, curriculum: Curriculum) -> tuple[Expect, ...]:
 
     Example:
         >>> total, *_ = criteria_of("reported", Curriculum(first=120, later=20))
-        >>> str(total)
-        'total<3@0.4-0.466667'
+        >>> total.shown
+        'total<3@0.4-0.467'
         >>> criteria_of("cured", Curriculum(first=120, later=20))
         ()
     """

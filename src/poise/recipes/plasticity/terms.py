@@ -89,6 +89,7 @@ def adaptive(terms: Mapping[str, Tensor], norms: Tensor) -> tuple[dict[str, floa
     Without a graph, as in an evaluation, they cannot be computed: then they are equal.
 
     Example:
+        >>> import torch
         >>> x = torch.ones(1, requires_grad=True)
         >>> adaptive({"a": x.sum(), "b": 1e6 * x.sum()}, torch.zeros(2))[0]
         {'a': 0.5, 'b': 0.5}
