@@ -61,9 +61,9 @@ def early(
 
 @SEEDS
 def test_a_conflict_that_is_strong_at_first_is_found(seed: int) -> None:
-    """A warning on the term that had not fallen by then, with the steps of those probes only."""
+    """A note on the term that had not fallen by then, with the steps of those probes only."""
     (one,) = found_by(GradientConflict(), early(seed))
-    assert (one.severity, one.terms) == (Severity.WARNING, ("b", "a"))
+    assert (one.severity, one.terms) == (Severity.NOTE, ("b", "a"))
     assert one.steps[1] < 80
     (one,) = found_by(GradientConflict(), early(seed, role="regulariser"))
     assert one.severity is Severity.NOTE
@@ -79,7 +79,7 @@ def test_it_does_not_matter_when_the_stretch_begins(before: int) -> None:
         path = np.r_[np.full(before * many, 0.2), np.full(11 * many, -0.6), np.zeros(20 * many)]
         noisy = path + 0.1 * rng.standard_normal(len(path))
         (one,) = found_by(GradientConflict(), watched(terms, cosines={("a", "b"): noisy}))
-        assert (one.severity, one.terms) == (Severity.WARNING, ("b", "a"))
+        assert (one.severity, one.terms) == (Severity.NOTE, ("b", "a"))
 
 
 @SEEDS

@@ -53,7 +53,8 @@ class GradientConflict:
     -0.3, and so do the first and the last of them. This interval is of the noise of batches around
     a cosine that may drift. Told is the most opposed stretch by the end of which one of the two has
     lost less than 10% of its start and the other more, if the first never halves and both have at
-    least 5% of the gradient and steady weights: a warning, a note with a regulariser or constraint.
+    least 5% of the gradient and steady weights: a note, because the most opposed of many stretches
+    is more opposed than chance leaves a single one, and neighbouring probes resemble each other.
 
     It misleads where batches are small. The noise that two terms share in a batch has a cosine of
     its own, which is all that is left once both have converged (hence the note); noise they do not
@@ -124,11 +125,10 @@ class GradientConflict:
         steps = steps_between(_steps(case, one)[part])
         found = path_interval(one.values[part])
         other = pair[pair[0] == behind]
-        tasks = {role_of(case, name) for name in pair} == {"task"}
         return Finding(
             rule=self.name,
             fault=self.fault,
-            severity=Severity.WARNING if tasks else Severity.NOTE,
+            severity=Severity.NOTE,
             terms=(behind, other),
             steps=steps,
             summary=f"the gradients of '{behind}' and '{other}' oppose each other from step "
