@@ -81,7 +81,7 @@ def test_the_diagnosis_names_the_cause_first(
 
 
 def test_the_cured_run_has_no_such_finding(runs: dict[str, poise.Run]) -> None:
-    """The near miss: the same term, of bounded slope; a quick ramp is over before its first probe."""
+    """The near miss: the same term, of bounded slope; a quick ramp ends before its first probe."""
     found = {one.rule: one for one in poise.diagnose(runs["cured"]).findings}
     assert not found.keys() & {"total-jump", "gradient-norm-growth"}
     if (jump := found.get("gradient-jump")) is not None:
