@@ -81,11 +81,9 @@ def test_the_diagnosis_names_the_cause_first(
 
 
 def test_the_cured_run_has_no_such_finding(runs: dict[str, poise.Run]) -> None:
-    """The near miss: the same term, of bounded slope; a quick ramp ends before its first probe."""
-    found = {one.rule: one for one in poise.diagnose(runs["cured"]).findings}
-    assert not found.keys() & {"total-jump", "gradient-norm-growth"}
-    if (jump := found.get("gradient-jump")) is not None:
-        assert (jump.evidence[0].value or 0.0) < 10
+    """The near miss: the same term, ramped, of bounded slope."""
+    rules = {one.rule for one in poise.diagnose(runs["cured"]).findings}
+    assert not rules & {"gradient-jump", "total-jump", "gradient-norm-growth"}
 
 
 def test_the_clamp_has_value_and_no_gradient(runs: dict[str, poise.Run]) -> None:

@@ -29,6 +29,10 @@ REDUCED = (0.0, 0.01, 0.015, 0.02, 0.025, 0.03, 0.04, 0.05, 0.06, 0.08)
 """The same after the note's second fix."""
 
 
+GENTLE = 16
+"""Fewest steps of a ramp."""
+
+
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Curriculum:
@@ -74,5 +78,8 @@ class Curriculum:
         return Piecewise((0.0, weight), steps=self.starts[:1])
 
     def ramped(self, weight: float) -> Schedule:
-        """Nothing in the first stage, then a straight line up to the weight over the second."""
-        return Warmup(weight, steps=self.later, start=self.first)
+        """Nothing in the first stage, then a straight line up to the weight over the second.
+
+        Over `GENTLE` steps at least: the stages of a quick training are too short for a ramp.
+        """
+        return Warmup(weight, steps=max(self.later, GENTLE), start=self.first)
