@@ -30,7 +30,9 @@ def test_once(tmp_path: Path) -> None:
         shown = " ".join(done.stdout.split())  # a long path wraps the line
         assert "40 training records, recording" in shown
         assert "step 39 of 400" in shown
-    assert "40 training records, closed" in " ".join(poise("watch", tmp_path / "run").stdout.split())
+    assert "40 training records, closed" in " ".join(
+        poise("watch", tmp_path / "run").stdout.split()
+    )
 
 
 def test_no_run_is_one_line(tmp_path: Path) -> None:
