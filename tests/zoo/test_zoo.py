@@ -50,7 +50,7 @@ def test_the_split_is_fixed() -> None:
 
 
 def test_the_blind_set_covers_every_fault_too() -> None:
-    """One of each fault class at least, healthy ones beside them, and no story that is told already."""
+    """At least one of each fault class, healthy ones beside them, and no story of the first set."""
     count = Counter(one.fault for one in BLIND)
     assert {fault.value for fault in Fault if not count[fault.value]} == set()
     assert sum(count.values()) - count[None] >= 26
