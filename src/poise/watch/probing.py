@@ -225,6 +225,8 @@ class Probing:
 
     def before_step(self, optimizer: Optimizer) -> None:
         """Copies what the step will change, if it is to be measured."""
+        if self._unexplained is not None:
+            self._unexplained.close()
         if not self._armed:
             return
         self._armed = False
