@@ -209,7 +209,10 @@ class Probing:
     def _explained(self) -> None:
         """Ends the comparison of the micro-batch and writes what it found."""
         compared, self._unexplained = self._unexplained, None
-        share = None if compared is None else compared.share()
+        if compared is None:
+            return
+        with self._budget.charged("shared", uses=0):
+            share = compared.share()
         if share is not None:
             self._write({"unexplained": share}, self._place)
 
