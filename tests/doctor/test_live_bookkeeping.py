@@ -282,3 +282,44 @@ def heads_only(model: nn.Module, terms: dict[str, Tensor], _: int) -> dict[str, 
         "kind": F.cross_entropy(model.get_submodule("kind")(features), kind),
         "numbers": F.mse_loss(model.get_submodule("numbers")(features), numbers),
     }
+
+
+def squashed(model: nn.Module, terms: dict[str, Tensor], _: int) -> dict[str, Tensor]:
+    """Cross-entropy of probabilities."""
+    x, kind, _ = batch()
+    return terms | {"kind": F.cross_entropy(model(x)[0].softmax(1), kind)}
+
+
+def test_a_second_softmax_is_seen_in_the_graph(tmp_path: Path) -> None:
+    """At the first total; a single one is as it must be."""
+    found = loop(tmp_path / "run", 0, steps=20, change=squashed)
+    (one,) = (one for one in found if one.rule == "probabilities-as-logits")
+    assert one.terms == ("kind",)
+    rules = [one.rule for one in loop(tmp_path / "fine", 0, steps=20)]
+    assert "probabilities-as-logits" not in rules
+
+
+class Later(Net):
+    """A large part that waits for a later stage, and a number that nobody uses."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.later = nn.Linear(64, 128)
+        self.weight = nn.Parameter(torch.zeros(()))
+
+
+@pytest.mark.parametrize("name", ["later", "weight"])
+def test_what_waits_is_told_from_what_is_to_be_learned_now(tmp_path: Path, name: str) -> None:
+    """A part that does not run is a note; a number in the optimizer that is not used, a warning."""
+    torch.manual_seed(0)
+    model = Later()
+    delattr(model, {"later": "weight", "weight": "later"}[name])
+    optimizer = torch.optim.Adam(model.parameters(), 1e-3)
+    with one_thread(), Watch(tmp_path / "run", model=model, optimizer=optimizer) as watch:
+        for _ in range(20):
+            optimizer.zero_grad()
+            watch.total(terms_of(model, batch())).backward()
+            optimizer.step()
+    found = diagnose(tmp_path / "run").findings
+    (one,) = (one for one in found if one.rule == "parameters-untrained")
+    assert one.severity is (Severity.NOTE if name == "later" else Severity.WARNING)

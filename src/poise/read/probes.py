@@ -17,10 +17,10 @@ GRAIN = "probe"
 
 _BY_TERM = frozenset({"reach", "weight_deviation"})
 _LATEST = frozenset(
-    {
-        *("unreached", "unreached_elements", "frozen", "still", "opaque", "update_unsupported"),
-        *("accumulated", "factor"),
-    }
+    (
+        *("unreached", "unreached_numbers", "unreached_ran", "frozen", "still", "opaque"),
+        *("update_unsupported", "accumulated", "factor"),
+    )
 )
 
 _Told: TypeAlias = tuple[Kind, str | None]
@@ -35,9 +35,9 @@ class Probes:
         frame: One record a probe; None if no probe says anything that a column can hold.
         declared: `probe_where`: the places that were measured, the first being the one whose
             columns have no suffix; and what no column can hold, as it was seen last: `reach` and
-            `weight_deviation` by term, `unreached`, `unreached_elements`, `frozen`, `still`,
-            `opaque`, `update_unsupported`, `accumulated`, `factor`; and of averages of the
-            weights `averages` and `ema_decay`.
+            `weight_deviation` by term, `unreached`, `unreached_numbers`, `unreached_ran`,
+            `frozen`, `still`, `opaque`, `update_unsupported`, `accumulated`, `factor`; and of
+            averages of the weights `averages` and `ema_decay`.
     """
 
     frame: Frame | None

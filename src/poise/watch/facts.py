@@ -6,7 +6,7 @@ from typing import cast
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from poise.probe.classes import classes_of
+from poise.probe.logits import classes_of, squashed
 
 NAMED = 100
 """Names that are listed at most; the counts beside them are complete."""
@@ -28,20 +28,23 @@ def facts(model: nn.Module | None, optimizers: Sequence[Optimizer]) -> dict[str,
     return found
 
 
-def classes(terms: Mapping[str, object]) -> dict[str, object]:
-    """By term that is a cross-entropy: its number of classes, as a fact; empty without one.
+def cross_entropies(terms: Mapping[str, object]) -> dict[str, object]:
+    """What the graphs of cross-entropies tell, by term: facts that are absent if there are none.
 
     Example:
         >>> import torch
         >>> logits = torch.zeros(1, 3, requires_grad=True)
         >>> loss = nn.functional.cross_entropy(logits, torch.tensor([1]))
-        >>> classes({"ce": loss, "offset": 1.0})
+        >>> cross_entropies({"ce": loss, "offset": 1.0})
         {'classes': {'ce': 3}}
     """
     tensors = {name: one for name, one in terms.items() if isinstance(one, Tensor)}
-    found = {name: classes_of(one) for name, one in tensors.items()}
-    known = {name: one for name, one in found.items() if one is not None}
-    return {"classes": known} if known else {}
+    found = {
+        "classes": {name: classes_of(one) for name, one in tensors.items()},
+        "squashed": {name: squashed(one) for name, one in tensors.items()},
+    }
+    known = {key: {k: v for k, v in one.items() if v is not None} for key, one in found.items()}
+    return {key: one for key, one in known.items() if one}
 
 
 def _optimizer(optimizer: Optimizer) -> dict[str, object]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import contextmanager
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -23,6 +24,7 @@ from poise.watch.budget import PARTS, Budget
 from poise.watch.events import Events
 from poise.watch.hearing import FORKS, Hearing
 from poise.watch.optimizer import Steps
+from poise.watch.ran import Ran
 from poise.watch.reaching import Reaching
 from poise.watch.terms import Given
 
@@ -68,6 +70,7 @@ class Probing:
         self._armed = False
         self._motion: MotionProbe | None = None
         self._unexplained: Unexplained | None = None
+        self._ran: Ran | None = None
 
     def begin(self) -> None:
         """Measures nothing where parameters are sharded: gradients and motion are collectives."""
@@ -121,9 +124,17 @@ class Probing:
             return None
         with self._measuring("edge", found, uses=None):
             graph = Graph(terms, self._model)
-            if reach := self._reaching.take(kind, graph.reach):
+            if reach := self._reached(kind, graph):
                 self._write(reach, self._place)
         return graph
+
+    def _reached(self, kind: tuple[str, ...], graph: Graph) -> dict[str, object]:
+        """News about the reach of all totals; what no term reaches is watched for one batch."""
+        news = self._reaching.take(kind, graph.reach)
+        names = news.get("unreached")
+        if isinstance(names, list) and names and self._model is not None and self._ran is None:
+            self._ran = Ran(self._model, cast(list[str], names))
+        return news
 
     def _refuse_collectives(self, nodes: Iterable[Node]) -> None:
         accounts = self._budget.accounts
@@ -174,8 +185,7 @@ class Probing:
             record |= {key: names for key, names in aside.items() if names}
         if self._budget.accounts[name].uses == 0 and name == "edge":
             record |= _weights_followed(graph, weights).to_record()
-        if reach := self._reaching.take(tuple(graph.terms), graph.reach):
-            record |= reach
+        record |= self._reached(tuple(graph.terms), graph)
         if record:
             self._write(record, self._place)
 
@@ -225,6 +235,9 @@ class Probing:
     def at(self, place: Place) -> None:
         """Says which micro-batch is current."""
         self._place = place
+        ran, self._ran = self._ran, None
+        if ran is not None and (found := ran.end()):
+            self._write({"unreached_ran": found}, place)
 
     def before_step(self, optimizer: Optimizer) -> None:
         """Copies what the step will change, if it is to be measured."""

@@ -58,10 +58,18 @@ class Reaching:
         frozen = set(several[0].frozen).intersection(*(one.frozen for one in several[1:]))
         sizes = {name: size for one in several for name, size in one.sizes.items()}
         unreached = [name for name in names if name not in somewhere | frozen]
+        own: dict[str, int] = {}
+        for name, size in sizes.items():
+            own[_owner(name)] = own.get(_owner(name), 0) + size
+        few = len(reached)  # as many numbers as there are terms: what weights are made of
         return {
             "reach": {t: [name for name in names if name in one] for t, one in reached.items()},
             "unreached": unreached,
-            "unreached_elements": sum(sizes[name] for name in unreached),
+            "unreached_numbers": [name for name in unreached if own[_owner(name)] <= few],
             "frozen": [name for name in names if name in frozen],
             "opaque": list(dict.fromkeys(name for one in several for name in one.opaque)),
         }
+
+
+def _owner(name: str) -> str:
+    return name.rpartition(".")[0]

@@ -1,11 +1,14 @@
 """What counts and absences say about the data."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from poise.doctor.finding import Severity
 from poise.doctor.rules.data import CountZero, DivergenceNegative, TermSparse
 from tests.doctor.build import make_run
+from tests.doctor.build_probes import watched
 from tests.doctor.healthy import HEALTHY, N, decay
 from tests.doctor.rules_of import found_by
 
@@ -20,6 +23,25 @@ def test_counts_of_zero() -> None:
     (one,) = found_by(CountZero(), make_run({"ce": decay(RNG, 7, 2)}, counts={"tokens": counts}))
     assert one.severity is Severity.NOTE
     assert one.evidence[0].value == 0.25
+
+
+def test_a_source_that_runs_dry_is_a_warning() -> None:
+    """A term's count is 0 for the last two fifths; for its first two, or a while, it is a note."""
+    for zeros, severity in (
+        (slice(240, None), Severity.WARNING),
+        (slice(0, 160), Severity.NOTE),
+        (slice(350, None), Severity.WARNING if N - 350 >= N // 5 else Severity.NOTE),
+    ):
+        counts = np.full(N, 16.0)
+        counts[zeros] = 0
+        terms = {"ce": decay(RNG, 7, 2), "size": decay(RNG, 2, 1)}
+        run = watched(terms, term_counts={"ce": 16.0})
+        table = run.train
+        series = {**table.series, "count/ce": replace(table.series["count/ce"], values=counts)}
+        run = replace(run, tables=(replace(table, series=series), *run.tables[1:]))
+        (one,) = found_by(CountZero(), run)
+        assert one.severity is severity
+        assert one.terms == ("ce",)
 
 
 def test_irregular_term_is_a_note() -> None:

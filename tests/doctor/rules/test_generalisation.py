@@ -66,3 +66,14 @@ def test_training_known_by_heart_and_a_total_are_one_finding() -> None:
     rise = np.linspace(0.9, 2.5, 20) * np.exp(0.01 * rng.standard_normal(20))
     (one,) = found_by(EvalRises(), make_run({"ce": ce}, evals={"ce": rise, "loss": rise}))
     assert one.terms == ("ce", "loss")
+
+
+def test_what_is_known_by_heart_and_hardly_carries_over_is_a_warning() -> None:
+    """Training down to a hundredth, evaluation 15% better; at 40% better it is silent."""
+    rng = np.random.default_rng(0)
+    ce = decay(rng, 4, 0.03, tau=0.1)
+    little = {"ce": 4.4 * np.geomspace(1, 0.85, 15)}
+    (one,) = found_by(EvalStandsStill(), make_run({"ce": ce}, evals=little))
+    assert (one.severity, one.terms) == (Severity.WARNING, ("ce",))
+    more = {"ce": 4.4 * np.geomspace(1, 0.6, 15)}
+    assert not found_by(EvalStandsStill(), make_run({"ce": ce}, evals=more))

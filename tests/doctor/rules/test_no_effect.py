@@ -8,7 +8,6 @@ from poise.doctor.rules.no_effect import (
     TermConstant,
     TermZero,
     TotalZero,
-    WeightConstant,
 )
 from tests.doctor.build import make_run
 from tests.doctor.healthy import N, decay
@@ -58,20 +57,6 @@ def test_total_that_is_always_zero() -> None:
     assert not found_by(TotalZero(), make_run(terms, total=total))
 
 
-def test_weights_that_never_adapt() -> None:
-    """A declared balancer whose weights stand still is a warning; fixed weights are a note."""
-    terms = {"a": decay(RNG, 7, 2), "b": decay(RNG, 3, 1)}
-    history = {"a": np.full(N, 1.0), "b": np.full(N, 0.3)}
-    declared = {"balancer": "GradNorm"}
-    (one,) = found_by(WeightConstant(), make_run(terms, weight_history=history, declared=declared))
-    assert one.severity is Severity.WARNING
-    assert one.terms == ("a", "b")
-    (one,) = found_by(WeightConstant(), make_run(terms, weight_history=history))
-    assert one.severity is Severity.NOTE
-    history["b"] = np.linspace(0.3, 0.5, N)
-    assert not found_by(WeightConstant(), make_run(terms, weight_history=history))
-
-
 def test_term_of_one_value() -> None:
     """A term that stays at one written-out value while another moves has no gradient."""
     a = decay(RNG, 7, 2)
@@ -95,13 +80,3 @@ def test_reward_that_is_never_earned() -> None:
     assert one.terms == ("rewards/format",)
     alone = make_run({"a": decay(RNG, 7, 2)}, statistics={"rewards/format": dead, "acc": live})
     assert not found_by(RewardZero(), alone)
-
-
-def test_learned_weights_that_no_term_reaches() -> None:
-    """The parameter they should be made from names them; without it our own record is silent."""
-    terms = {"a": decay(RNG, 7, 2), "b": decay(RNG, 5, 1)}
-    history = {"a": np.ones(N), "b": np.ones(N)}
-    for names, found in ((["log_vars"], 1), (["spare.weight"], 0)):
-        declared = {"watch": {"every": 50}, "unreached": names}
-        run = make_run(terms, weight_history=history, declared=declared)
-        assert len(found_by(WeightConstant(), run)) == found

@@ -136,9 +136,34 @@ def test_most_of_the_model_cut_off_is_a_warning() -> None:
         declared = {
             "parameters": {"trainable": 100, "unoptimised": []},
             "unreached": ["backbone.weight"],
-            "unreached_elements": lost,
+            "unreached_ran": {"backbone": lost},
             "still": ["backbone.weight"],
         }
         (one,) = found_by(ParametersUntrained(), watched(terms(0), declared=declared))
         assert one.severity is severity
         assert ("60% of all" in one.summary) == (severity is Severity.WARNING)
+
+
+def test_what_does_not_run_is_only_not_in_use() -> None:
+    """A head of a later stage, as large as it may be."""
+    declared = {
+        "parameters": {"trainable": 100, "unoptimised": []},
+        "unreached": ["later.weight"],
+        "unreached_ran": {},
+        "still": ["later.weight"],
+    }
+    (one,) = found_by(ParametersUntrained(), watched(terms(0), declared=declared))
+    assert one.severity is Severity.NOTE
+
+
+def test_numbers_that_an_optimizer_is_to_learn_are_a_warning() -> None:
+    """Learned weights that went into the sum through `.item()`; a note where none holds them."""
+    for loose, severity in (([], Severity.WARNING), (["s.kind"], Severity.NOTE)):
+        declared = {
+            "parameters": {"trainable": 100, "unoptimised": loose},
+            "unreached": ["s.kind"],
+            "unreached_numbers": ["s.kind"],
+            "still": ["s.kind"],
+        }
+        found = found_by(ParametersUntrained(), watched(terms(0), declared=declared))
+        assert found[0].severity is severity

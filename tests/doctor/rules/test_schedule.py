@@ -73,6 +73,15 @@ def test_milestones_are_a_note() -> None:
     assert severities(LearningRateFloorEarly(), lr) == [Severity.NOTE]
 
 
+def test_a_rate_that_is_divided_again_and_again_is_gone() -> None:
+    """Seven divisions by 10 within half of the run; an exponential decay to 1e-5 is not early."""
+    lr = 0.02 * 10.0 ** -np.minimum(STEP // (N // 14), 7)
+    assert severities(LearningRateFloorEarly(), lr) == [Severity.WARNING]
+    falling = 0.02 * 10.0 ** -(STEP // (N // 8))
+    assert severities(LearningRateFloorEarly(), falling) == [Severity.WARNING]
+    assert not severities(LearningRateFloorEarly(), 0.02 * np.geomspace(1, 1e-5, N))
+
+
 def test_reset_at_a_resume() -> None:
     """A resume at step 200 that warms up again lost the schedule's state."""
     steps = np.concatenate((np.arange(250), np.arange(200, 350)))

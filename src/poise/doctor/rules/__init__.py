@@ -8,12 +8,14 @@ from poise.doctor.rules.bound import TermAtBound
 from poise.doctor.rules.capped import ExponentialAtCap
 from poise.doctor.rules.chance import AtChance
 from poise.doctor.rules.choice import FewInUse, PosteriorCollapse
+from poise.doctor.rules.clip_fraction import ClipFraction
 from poise.doctor.rules.clipping import ClippingAlways, ScaleUndone
 from poise.doctor.rules.collapse import StatisticCollapse, UncertaintyCollapse
 from poise.doctor.rules.conflict import RisesWhileOthersFall
 from poise.doctor.rules.counts_apart import CountsApart
 from poise.doctor.rules.data import CountZero, DivergenceNegative, TermSparse
 from poise.doctor.rules.dominance import ValueDominance
+from poise.doctor.rules.eval_apart import EvalApart
 from poise.doctor.rules.eval_mismatch import EvalFactor, EvalObjective
 from poise.doctor.rules.expected import (
     ExpectationBroken,
@@ -29,13 +31,13 @@ from poise.doctor.rules.gradient_share import GradientDominance, GradientStarvat
 from poise.doctor.rules.gradients_kept import GradientsKept
 from poise.doctor.rules.jump import TermJump, TermSwitches, TotalJump
 from poise.doctor.rules.logged_rate import LearningRateNotAsLogged
+from poise.doctor.rules.logits import ProbabilitiesAsLogits
 from poise.doctor.rules.motion import AverageCannotMove, OptimizerNeverSteps, ParametersStill
 from poise.doctor.rules.no_effect import (
     RewardZero,
     TermConstant,
     TermZero,
     TotalZero,
-    WeightConstant,
 )
 from poise.doctor.rules.nonfinite import (
     NonfiniteEval,
@@ -74,8 +76,11 @@ from poise.doctor.rules.stuck import LongPlateau, Plateau, StuckAtLogK
 from poise.doctor.rules.unaccounted import UnaccountedTerms, UnaccountedTotal
 from poise.doctor.rules.unaccounted_gradient import UnaccountedGradient
 from poise.doctor.rules.unbounded import DrivenDown, FallsUndiminished, RunawayValues
+from poise.doctor.rules.warm_up import WarmUpRepeated
 from poise.doctor.rules.watching import MeasuringFailed, TotalUnused, TotalWithoutGraph
+from poise.doctor.rules.weight_constant import WeightConstant
 from poise.doctor.rules.weight_normaliser import NormaliserStarvesGradient
+from poise.doctor.rules.weight_vanishes import WeightVanishes
 from poise.doctor.rules.weight_zero import WeightZero
 from poise.doctor.rules.zero_rate import LearningRateRounded, LearningRateZero
 from poise.errors import RuleNameError
@@ -115,12 +120,14 @@ RULES: tuple[Rule, ...] = (
     UnaccountedGradient(),
     EvalObjective(),
     EvalFactor(),
+    EvalApart(),
     SchedulerPerMicroBatch(),
     WeightNotAsDeclared(),
     LearningRateConstant(),
     LearningRateFloorEarly(),
     LearningRateReset(),
     LearningRateSawtooth(),
+    WarmUpRepeated(),
     LearningRateNotAsLogged(),
     LearningRateRounded(),
     SchedulerCrash(),
@@ -150,6 +157,7 @@ RULES: tuple[Rule, ...] = (
     NormaliserStarvesGradient(),
     GradientDominance(),
     GradientStarvation(),
+    WeightVanishes(),
     ShareTooSmall(),
     ShareNotHonoured(),
     ClippingAlways(),
@@ -167,6 +175,8 @@ RULES: tuple[Rule, ...] = (
     ExpectationBroken(),
     AtClamp(),
     TermAtBound(),
+    ProbabilitiesAsLogits(),
+    ClipFraction(),
     ExponentialAtCap(),
     EvalRises(),
     EvalStandsStill(),

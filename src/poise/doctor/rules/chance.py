@@ -9,7 +9,7 @@ import numpy as np
 from poise.doctor.case import Case
 from poise.doctor.finding import Evidence, Fault, Finding, Severity
 from poise.doctor.hints import monitored
-from poise.doctor.probes import mapping
+from poise.doctor.probes import mapping, movers
 from poise.doctor.proofs import alone
 from poise.doctor.rule import Need
 from poise.doctor.rules.stuck import RECORDS, StuckAtLogK
@@ -30,7 +30,8 @@ class AtChance:
 
     Statistic: median of the second half of the records, and the lowest running median, against
     ln K, with K as the watch finds it in the graph of the term. Thresholds: both within 0.5% and
-    three standard errors of ln K (the median below as above), over 20 records or more.
+    three standard errors of ln K (the median below as above), over 20 records or more, while
+    another task has lost 30% of its start: where nothing is learned yet, it says nothing.
 
     Healthy look-alikes: classes that are not equally frequent (a constant guess is then better than
     ln K), the first steps of a language model, monitors (not judged). What stays at ln K from the
@@ -46,7 +47,7 @@ class AtChance:
         told = {name for one in StuckAtLogK().check(case) for name in one.terms}
         for term, classes in mapping(case.run.declared.get("classes")).items():
             one = case.stretches[0].traces.get(term)
-            judged = one is not None and term not in told and not monitored(case, term)
+            judged = term not in told and not monitored(case, term) and any(movers(case, term))
             if one is not None and judged and isinstance(classes, int) and classes > 1:
                 level = _level(one, log(classes))
                 if level is not None:

@@ -27,6 +27,7 @@ _MUST_VARY = re.compile(
     r"(code|prob|vq|codebook|quanti[sz]er?|cluster|assign\w*|prototype|embed\w*)s?[\W_]*"
     r"(perplexity|ppl|usage|util\w*|entropy)"
     r"|(active|used|unique|alive)[\W_]*(code|unit|neuron|latent|expert|prototype)s?"
+    r"|gates?[\W_]*(mean|open|rate|usage|activity)"
     r"|codebook[\W_]*(size|used)|(attn|attention|router|gate|routing)[\W_]*entropy"
     r"|effective[\W_]*rank|(^|(?<!mean)(?<!median)[\W_])e?rank(me)?($|[\W_])"
     r"|(feature|feat|embed\w*|emb|latent|rep\w*|hidden|activation|act|teacher|student|output|z)s?"

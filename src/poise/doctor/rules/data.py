@@ -16,6 +16,9 @@ from poise.run import Kind, Series, Table
 BELOW = 0.95
 """Part of the last quarter's records in which a divergence must be negative."""
 
+DRY = 50
+"""Records without a single element from which a source has run dry."""
+
 NO_DIVERGENCE = frozenset(
     (
         *("approx", "approxkl", "old", "coef", "coeff", "weight", "beta", "target", "reward"),
@@ -32,8 +35,9 @@ class CountZero:
     A loss over no elements is 0 or NaN and trains nothing: the mask is empty, the batch has no
     targets, or the filter removes everything.
 
-    Statistic: share of records whose count is 0. Thresholds: all of at least 20 records are a
-    warning if the count is named after a term of the total, else a note; some are a note.
+    Statistic: share of records whose count is 0. Thresholds: all of at least 20 records, or all of
+    the last fifth (50 records or more) after other counts before, are a warning if the count is
+    that of a term of the total, else a note; some are a note.
 
     Healthy look-alikes: counts of events that need not happen (skipped steps, failed samples),
     batches without targets for a rare class.
@@ -51,7 +55,7 @@ class CountZero:
                 yield self._finding(case, one, zeros)
 
     def _finding(self, case: Case, one: Series, zeros: int) -> Finding:
-        every = zeros == len(one) and len(one) >= 20
+        every = (zeros == len(one) and len(one) >= 20) or _runs_dry(one)
         severe = every and one.of in case.run.terms
         about = f" of '{one.of}'" if one.of else ""
         share = zeros / len(one)
@@ -61,7 +65,8 @@ class CountZero:
             severity=Severity.WARNING if severe else Severity.NOTE,
             terms=(one.of or one.name,),
             steps=span(case.train, one),
-            summary=f"The count '{one.name}'{about} is 0 in {zeros} of {len(one)} records.",
+            summary=f"The count '{one.name}'{about} is 0 in {zeros} of {len(one)} records"
+            + (", to the end." if _runs_dry(one) else "."),
             evidence=(
                 Evidence(
                     text=f"{number(100 * share)}% of the records",
@@ -79,6 +84,13 @@ class CountZero:
             verify="print(sum(len(targets) == 0 for _, targets in loader))  # batches "
             "without targets",
         )
+
+
+def _runs_dry(one: Series) -> bool:
+    """True if a count that was not 0 is 0 for the last fifth of the records, 50 or more."""
+    known = np.flatnonzero(one.values)
+    left = len(one) - 1 - int(known[-1]) if len(known) else 0
+    return left >= max(DRY, len(one) // 5)
 
 
 @final

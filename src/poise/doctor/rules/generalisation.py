@@ -86,7 +86,9 @@ class EvalStandsStill:
     Statistic: the best evaluation (single lucky ones left out) against the first, and training at
     the first and at the last evaluation. Thresholds: at least 5 evaluations; less than 3% better
     than the first one, never 20% above it (that is `eval-rises`); training falls by 30% from its
-    start. 3% and 30% are the plateau test of the terms. Always a note.
+    start. 3% and 30% are the plateau test of the terms. A note; a warning where training has fallen
+    by 90%, to a tenth of the evaluation or less, while that is less than 30% better than the first:
+    then what training fell by is memory.
 
     Healthy look-alikes: fine-tuning of a model that was good at the evaluation data before, where
     accuracy may still rise; a first evaluation that comes late.
@@ -97,10 +99,11 @@ class EvalStandsStill:
     needs: ClassVar[frozenset[Need]] = frozenset({Need.EVALS, Need.EVAL_LOSS})
 
     def check(self, case: Case) -> Iterable[Finding]:
-        """One note for every evaluation table."""
+        """One finding for every evaluation table."""
         for table in case.run.evals:
             losses = table.of_kind(Kind.TERM, Kind.TOTAL)
-            gaps = [gap for one in losses if (gap := gap_of(case, table, one)) and gap.stands]
+            gaps = [gap for one in losses if (gap := gap_of(case, table, one))]
+            gaps = [gap for gap in gaps if gap.stands or gap.memory]
             if gaps:
                 yield self._finding(table, sorted(gaps, key=lambda gap: gap.kind == Kind.TOTAL))
 
@@ -110,7 +113,7 @@ class EvalStandsStill:
         return Finding(
             rule=self.name,
             fault=self.fault,
-            severity=Severity.NOTE,
+            severity=Severity.WARNING if any(one.memory for one in gaps) else Severity.NOTE,
             terms=tuple(one.name for one in gaps),
             steps=(int(top.steps[0]), int(top.steps[-1])),
             summary=(
@@ -167,6 +170,13 @@ class Gap:
         first, level = float(self.values[0]), calm(self.values)
         flat = level.min() > 0.97 * first and level.max() < 1.2 * first
         return bool(flat and self.trained < 0.7 * self.begin and not self.rises)
+
+    @property
+    def memory(self) -> bool:
+        """True if training is down to a tenth, of itself and of an evaluation that hardly moved."""
+        little = self.low > 0.7 * float(self.values[0]) and not self.rises
+        fitted = self.trained < 0.1 * min(self.begin, self.last)
+        return bool(little and fitted)
 
     @property
     def best(self) -> int:

@@ -8,7 +8,6 @@ import numpy as np
 
 from poise.doctor.case import Case
 from poise.doctor.finding import Evidence, Fault, Finding, Severity
-from poise.doctor.probes import listing, places
 from poise.doctor.proofs import gradient
 from poise.doctor.rule import Need
 from poise.doctor.series import (
@@ -16,7 +15,6 @@ from poise.doctor.series import (
     finite,
     moved,
     named,
-    number,
     python_name,
     span,
     steps_between,
@@ -30,11 +28,6 @@ CLASSIFIER = re.compile(
 
 SPREAD = re.compile(r"(?:^|[^a-z])(?:std|var|min|count)(?:[^a-z]|$)", re.IGNORECASE)
 """Names of statistics of a reward that may be 0 although the reward is earned."""
-
-LEARNED = re.compile(
-    r"log_?(vars?|variances?|sigmas?|stds?)|uncertaint|(loss|task|term)_?weight", re.IGNORECASE
-)
-"""Names of parameters that weights of terms are made from."""
 
 ENOUGH = 50
 """Records below which a term that is always 0 may simply not have started yet."""
@@ -180,86 +173,6 @@ class TotalZero:
             verify="print(mask.sum(), loss.requires_grad)  # elements that enter the loss "
             "of one batch",
         )
-
-
-@final
-class WeightConstant:
-    """A weight that is meant to adapt never changes.
-
-    The balancer or curriculum that owns it is not called, or a learned weight is not among the
-    optimizer's parameters.
-
-    Statistic: number of different values of each logged weight. Threshold: one for all weights,
-    over at least 50 records. A warning where the run declares a balancer or shares, or where the
-    model of a watched run has a parameter named after a learned weight (`log_vars`, `loss_weights`)
-    that no term reaches; else a note: many logs repeat their fixed weights. A run record with
-    neither is passed over.
-
-    Healthy look-alikes: fixed weights that are logged anyway, a balancer that still warms up or
-    acts at a fork (its weights there move, so this is passed over), a weight held at its bound.
-    """
-
-    name: ClassVar[str] = "weight-constant"
-    fault: ClassVar[Fault] = Fault.NO_EFFECT
-    needs: ClassVar[frozenset[Need]] = frozenset({Need.WEIGHTS})
-
-    def check(self, case: Case) -> Iterable[Finding]:
-        """At most one finding, about all weights."""
-        table = case.train
-        weights = [one for one in table.of_kind(Kind.WEIGHT) if len(one) >= ENOUGH]
-        if not weights or not all(constant(one.values) for one in weights) or _at_fork(case):
-            return
-        declared = case.run.declared
-        idle = _idle_weights(case)
-        adaptive = bool(idle or declared.get("balancer") or declared.get("shares"))
-        own = declared.get("terms") or declared.get("watch")
-        if own and not adaptive:
-            return  # Our own record: it would declare a balancer, and it holds the weights anyway.
-        names = [one.of or one.name for one in weights]
-        count = min(len(one) for one in weights)
-        values = ", ".join(number(float(one.values[0])) for one in weights[:4])
-        yield Finding(
-            rule=self.name,
-            fault=self.fault,
-            severity=Severity.WARNING if adaptive else Severity.NOTE,
-            terms=tuple(names),
-            steps=span(table, weights[0]),
-            summary=f"The weights of {named(names)} stay at {values} in all {count} records.",
-            evidence=tuple(
-                Evidence(
-                    text=f"'{one.name}' has one value in {len(one)} records",
-                    series=one.name,
-                    steps=span(table, one),
-                    value=1.0,
-                    threshold=1.0,
-                )
-                for one in weights[:8]
-            ),
-            cause=(
-                "Nothing updates them: the balancer is not called, or learned weights"
-                + (f" ({named(idle)})" if idle else "")
-                + " are missing from the optimizer or have no part in the total. Expected if they "
-                "are fixed."
-            ),
-            action="If they are meant to adapt, pass their parameters to the optimizer.",
-            verify="print(any(p is weight for g in optimizer.param_groups for p in g['params']))",
-        )
-
-
-def _at_fork(case: Case) -> bool:
-    """True if a balancer's weights change where it acts, in the backward pass and not the total."""
-    return any(
-        not constant(one.of(name)) for one in places(case, Kind.FORK_WEIGHT) for name in one.names
-    )
-
-
-def _idle_weights(case: Case) -> list[str]:
-    """Parameters of the model named after a learned weight that no term reaches.
-
-    A learned weight stands beside the terms, so that is where the healthy ones are too.
-    """
-    names = map(str, listing(case.run.declared.get("unreached")))
-    return [name for name in names if LEARNED.search(name)]
 
 
 @final

@@ -1,6 +1,6 @@
 """Terms without gradient, weights that the backward pass ignores, parameters that nobody trains."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import ClassVar, final
 
 import numpy as np
@@ -222,8 +222,10 @@ class ParametersUntrained:
 
     Statistic: parameters with `requires_grad=True` that no term of the measured batches reaches,
     and those of the model in no watched optimizer. Threshold: one. A note, but a warning if those
-    that no term reaches are more than half of all trainable elements: then most of what is to be
-    trained is cut off. A warning if a task
+    that no term reaches are more than half of all trainable elements and in modules that run: then
+    most of what is to be trained is cut off. A warning, too, if an optimizer is to train single
+    numbers, no more than there are terms, that no term reaches: weights and temperatures are such,
+    and nothing that only waits for its turn. A warning if a task
     some of whose own parameters no optimizer holds is on a plateau while others move (see
     `plateau-while-others-move`): then no unwatched optimizer trains them either. And a warning if
     an optimizer holds elements that are not of the model, half as many as those that it lacks or
@@ -246,35 +248,28 @@ class ParametersUntrained:
         loose = [name for name in _texts(held.get("unoptimised")) if name in reached]
         flat = {name for one in Plateau().check(case) for name in one.terms}
         lost = [one for one in reach(case) if _owned(case, one) & {*loose} and one in flat]
-        yield from self._note(
-            case, "that no term reaches", _unreached(case), [], 0, most=_most(case)
-        )
+        tail = f": {most:.0%} of all that is to be trained" if (most := _most(case)) else ""
+        if numbers := _numbers(case):
+            tail += f"; {named(numbers)} are numbers to be learned"
+        yield from self._note(case, "that no term reaches", _unreached(case), tail=tail)
         what = "that a term reaches but no watched optimizer holds"
-        yield from self._note(case, what, loose, lost, _replaced(held))
+        tail = f": {named(lost)} hardly falls" if lost else ""
+        if replaced := _replaced(held):
+            tail += f"; the optimizer holds {replaced} elements that are not of the model instead"
+        yield from self._note(case, what, loose, lost, tail=tail)
 
     def _note(
-        self,
-        case: Case,
-        what: str,
-        names: list[str],
-        lost: list[str],
-        replaced: int,
-        *,
-        most: float = 0.0,
+        self, case: Case, what: str, names: list[str], lost: Sequence[str] = (), *, tail: str
     ) -> Iterator[Finding]:
+        """At most one finding; what its tail tells makes it a warning."""
         modules = list(dict.fromkeys(name.rpartition(".")[0] or name for name in names))
         if not modules:
             return
         steps = (int(case.train.steps.min()), int(case.train.steps.max()))
-        tail = f": {named(lost)} hardly falls" if lost else ""
-        if replaced:
-            tail += f"; the optimizer holds {replaced} elements that are not of the model instead"
-        if most:
-            tail += f": {most:.0%} of all that is to be trained"
         yield Finding(
             rule=self.name,
             fault=self.fault,
-            severity=Severity.WARNING if lost or replaced or most else Severity.NOTE,
+            severity=Severity.WARNING if tail else Severity.NOTE,
             terms=(*lost, *(one for one in modules if one not in lost)),
             steps=steps,
             summary=f"{len(names)} trainable parameters {what}, in {named(modules)}{tail}",
@@ -306,12 +301,22 @@ def _replaced(held: Mapping[str, object]) -> int:
 
 
 def _most(case: Case) -> float:
-    """Part of all trainable elements that no term reaches, if it is more than half; else 0."""
+    """Part of all trainable elements that run and are not reached, if more than half; else 0."""
     trainable = mapping(case.run.declared.get("parameters")).get("trainable")
-    lost = case.run.declared.get("unreached_elements")
-    if hidden(case) or not isinstance(trainable, int) or not isinstance(lost, int):
+    owners = {name.rpartition(".")[0] for name in _unreached(case)}
+    ran = mapping(case.run.declared.get("unreached_ran")).items()
+    lost = sum(size for owner, size in ran if owner in owners and isinstance(size, int))
+    if not isinstance(trainable, int) or not trainable:
         return 0.0
     return lost / trainable if lost > MOST * trainable else 0.0
+
+
+def _numbers(case: Case) -> list[str]:
+    """Single numbers in an optimizer that no term reaches."""
+    told = mapping(case.run.declared.get("parameters"))
+    loose = {*_texts(told.get("unoptimised"))}
+    numbers = {*_texts(case.run.declared.get("unreached_numbers"))}
+    return [name for name in _unreached(case) if name in numbers and name not in loose]
 
 
 def _owned(case: Case, term: str) -> set[str]:

@@ -19,6 +19,10 @@ SCHEDULER = re.compile(
     r"(?i:lr_?sched|\bscheduler\.(?:step|py|get)|ReduceLROnPlateau|\bget_lr\b)|\b[A-Z]\w*LR\b"
 )
 """Names by which an error message gives away that a scheduler raised it."""
+GONE = 1e-4
+"""Part of its peak below which a rate moves nothing any more."""
+LONG_GONE = 0.25
+"""Part of the run that is too long for it."""
 RESTARTS = 20
 """Restarts of a rate beyond which they are no schedule that anybody published."""
 
@@ -116,7 +120,9 @@ class LearningRateFloorEarly:
     Statistic: where the learning rate falls below 1/1000 of its peak for good, and for how much of
     the run it stays constant there. Thresholds: below 1/1000 for more than a tenth of the records,
     which no cosine or linear end reaches (a cosine is below 1/1000 of its peak for the last 2% of
-    the run). Reached in the first half it is a warning, later a note.
+    the run). Reached in the first half it is a warning, later a note. A rate that goes on falling
+    is judged by where it is below 1/10000 of its peak: for more than a quarter of the records, a
+    warning.
 
     Healthy look-alikes: milestones that divide by 10 (three of them reach 1/1000: fewer than 8
     different learning rates are a note), an exponential decay that goes on falling (not counted), a
@@ -141,13 +147,16 @@ class LearningRateFloorEarly:
             return None
         floor = one.values[above[-1] + 1 :]
         if float(floor[len(floor) // 4]) > 1.05 * float(floor[-1]) and floor[-1] > 0:
-            return None
+            kept = np.flatnonzero(np.abs(one.values) > GONE * peak)
+            start = int(kept[-1]) + 1
+            long = len(one.values) - start > LONG_GONE * len(one.values)
+            return self._finding(one, start, peak, sure=True) if long else None
         return self._finding(one, int(above[-1]) + 1, peak)
 
-    def _finding(self, one: Stretch, start: int, peak: float) -> Finding:
+    def _finding(self, one: Stretch, start: int, peak: float, *, sure: bool = False) -> Finding:
         share = start / len(one.values)
         few = len(np.unique(one.values[:start])) < 8
-        early = share < 0.5 and not few
+        early = sure or (share < 0.5 and not few)
         steps = steps_between(one.steps[start:])
         return Finding(
             rule=self.name,
@@ -156,8 +165,9 @@ class LearningRateFloorEarly:
             terms=(one.series.name,),
             steps=steps,
             summary=(
-                f"'{one.series.name}' is at its floor of {number(float(one.values[-1]))}, below "
-                f"1/1000 of its peak {number(peak)}, from {number(100 * share)}% of the run on."
+                f"'{one.series.name}' is at {number(float(one.values[-1]))} at the end, and below "
+                f"1/{10_000 if sure else 1_000} of its peak {number(peak)} from "
+                f"{number(100 * share)}% of the run on."
             ),
             evidence=(
                 Evidence(

@@ -1,0 +1,78 @@
+"""What the graph of a cross-entropy tells: how many classes, and whether it is given logits."""
+
+from torch import Tensor
+from torch.autograd.graph import Node
+
+DEEP = 8
+"""Operations after the loss that are followed back: a factor, a mean, a shift."""
+SQUASHING = {"SoftmaxBackward": "softmax", "SigmoidBackward": "sigmoid"}
+"""Operations whose outputs are probabilities."""
+SHAPING = (
+    *("View", "UnsafeView", "Reshape", "Flatten", "Transpose", "Permute", "T", "Squeeze", "Slice"),
+    *("Unsqueeze", "Index", "Select", "Clone", "ToCopy", "Expand", "MaskedSelect", "Unbind"),
+)
+"""Operations that only arrange values, by the beginning of their node's name."""
+
+
+def classes_of(term: Tensor) -> int | None:
+    """Number of classes of a term that is one cross-entropy, times or plus constants.
+
+    Returns:
+        None if the last operations of the term are others, or its graph is gone.
+
+    Example:
+        >>> import torch
+        >>> logits = torch.zeros(2, 5, requires_grad=True)
+        >>> classes_of(0.5 * torch.nn.functional.cross_entropy(logits, torch.tensor([0, 4])))
+        5
+    """
+    node = _loss(term, "NllLoss")
+    if node is None:
+        return None
+    try:
+        scores = getattr(node, "_saved_self")  # noqa: B009 -- torch does not type it
+    except RuntimeError:  # the graph was freed
+        return None
+    return int(scores.shape[-1 if scores.dim() == 1 else 1])
+
+
+def squashed(term: Tensor) -> str | None:
+    """What made probabilities of the logits that a cross-entropy is to be given.
+
+    Returns:
+        `softmax` or `sigmoid`; None if it gets logits, or is no cross-entropy with logits.
+
+    Example:
+        >>> import torch
+        >>> logits = torch.zeros(2, 5, requires_grad=True)
+        >>> squashed(torch.nn.functional.cross_entropy(logits.softmax(1), torch.tensor([0, 4])))
+        'softmax'
+    """
+    node = _loss(term, "NllLoss")
+    if node is not None:
+        inner = _behind(node)
+        node = inner if inner is not None and inner.name().startswith("LogSoftmax") else None
+    else:
+        node = _loss(term, "BinaryCrossEntropyWithLogits")
+    for _ in range(DEEP):
+        node = None if node is None else _behind(node)
+        if node is None or not node.name().startswith(SHAPING):
+            break
+    found = (what for name, what in SQUASHING.items() if node and node.name().startswith(name))
+    return next(found, None)
+
+
+def _loss(term: Tensor, kind: str) -> Node | None:
+    """The one node of a kind that a term comes from, by operations with one input."""
+    node = term.grad_fn
+    for _ in range(DEEP):
+        if node is None or node.name().startswith(kind):
+            return node
+        node = _behind(node)
+    return None
+
+
+def _behind(node: Node) -> Node | None:
+    """The node in front of another one; None if there are several or none."""
+    found = [one for one, _ in node.next_functions if one is not None]
+    return found[0] if len(found) == 1 else None
