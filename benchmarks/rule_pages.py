@@ -11,6 +11,11 @@ if TYPE_CHECKING:
     from benchmarks.thresholds import Count, Number
 
 SCRIPT = "python -m benchmarks.thresholds"
+READING = (
+    "Each cell: the value, the faulty trainings it names with it, the healthy ones it accuses. The "
+    "healthy ones along a row are the distribution of the rule's statistic where nothing is wrong, "
+    "in units of the number: how far it may be moved before it accuses somebody."
+)
 
 
 def docstring(rule: Rule) -> tuple[str, str]:
@@ -28,13 +33,19 @@ def _value(value: float) -> str:
 
 
 def _table(sweeps: "Mapping[Number, Sequence[Count]]", asis: "Count") -> list[str]:
-    rows = ["| number | value | faulty: named | healthy: accused |", "|---|---|---|---|"]
-    rows.append(f"| as it is | | {_pair(asis.named)} | {_pair(asis.accused)} |")
+    """One row a number: what is named, and whom it accuses, at each of its values."""
+    rows = ["| number | /4 | /2 | as it is | x2 | x4 |", "|---|---|---|---|---|---|"]
     for number, counts in sweeps.items():
-        for factor, one in zip(("/2", "x2"), counts, strict=True):
-            told = f"{_value(one.value)} | {_pair(one.named)} | {_pair(one.accused)} |"
-            rows.append(f"| `{number.name}` {factor} | {told}")
+        smaller, larger = counts[: len(counts) // 2], counts[len(counts) // 2 :]
+        cells = [_cell(one, one.value) for one in smaller]
+        cells.append(_cell(asis, number.value))
+        cells += [_cell(one, one.value) for one in larger]
+        rows.append(f"| `{number.name}` | {' | '.join(cells)} |")
     return rows
+
+
+def _cell(one: "Count", value: float) -> str:
+    return f"{_value(value)}: {_pair(one.named)}, {_pair(one.accused)}"
 
 
 def _reasons(sweeps: "Mapping[Number, Sequence[Count]]") -> list[str]:
@@ -54,7 +65,8 @@ def page(
 
     Args:
         rule: The rule.
-        sweeps: By number of the rule, what it finds with the number halved and doubled.
+        sweeps: By number of the rule and its helpers, what it finds at a quarter, half, twice and
+            four times its value.
         asis: What it finds as it is.
         faults: Declared faults of every record that it could be run on.
     """
@@ -78,7 +90,7 @@ def page(
         "those with a note only. A fault may be named by another rule of its class.",
     ]
     if sweeps:
-        lines += ["", *_table(sweeps, asis)]
+        lines += ["", READING, "", *_table(sweeps, asis)]
     return "\n".join(lines) + "\n"
 
 

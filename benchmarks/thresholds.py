@@ -1,6 +1,7 @@
 """Where the thresholds of the rules stand between healthy trainings and faulty ones.
 
-Every number of a rule is halved and doubled, and the rule runs again over
+Every number of a rule, its own and those of the helpers that it calls, is divided and multiplied
+by 2 and by 4, and the rule runs again over
 healthy trainings (the tune half of the zoo, watched and as logs, and the made look-alikes of
 `tests/doctor/made`) and over the faulty ones of the tune half of the zoo. How many healthy ones it
 accuses at each factor is the distribution of its statistic in healthy trainings, in units of the
@@ -42,7 +43,9 @@ from poise.read import read_run
 from poise.run import Run
 from zoo import CASES
 
-FACTORS = (0.5, 2.0)
+FACTORS = (0.25, 0.5, 2.0, 4.0)
+WORDING = ("poise.doctor.series", "poise.doctor.proofs", "poise.doctor.measured")
+"""Modules whose numbers only say how something is written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +58,12 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Number:
-    """A number that a rule compares with: its name, value and what is said of it."""
+    """A number that a rule compares with: its name, value, what is said of it, and who holds it."""
 
     name: str
     value: float
     meaning: str
+    homes: tuple[ModuleType, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,21 +94,47 @@ def _made(made: Made, folder: Path) -> Run:
     return read_run(write(columns, folder / f"{made.__name__}.csv", "{:.5g}"))
 
 
+@cache
 def _functions(module: ModuleType) -> dict[str, ast.AST]:
     tree = ast.parse(inspect.getsource(module))
     kinds = (ast.FunctionDef, ast.ClassDef)
     return {one.name: one for one in tree.body if isinstance(one, kinds)}
 
 
-def _used(module: ModuleType, name: str) -> set[str]:
-    """Names that a class uses, also through the functions of its module."""
-    bodies, todo, seen = _functions(module), [name], set[str]()
+def _used(module: ModuleType, name: str) -> dict[str, set[ModuleType]]:
+    """Names in capitals that a class uses, and the modules in which it does.
+
+    Functions are followed, into other modules of the doctor as well; other rules are not.
+    """
+    todo, seen = [(module, name)], set[tuple[ModuleType, str]]()
+    found: dict[str, set[ModuleType]] = {}
     while todo:
-        body = bodies.get(todo.pop())
-        names = {one.id for one in ast.walk(body) if isinstance(one, ast.Name)} if body else set()
-        todo += [one for one in names - seen if one in bodies]
-        seen |= names
-    return seen
+        home, one = todo.pop()
+        if (home, one) in seen:
+            continue
+        seen.add((home, one))
+        if one.isupper():
+            found.setdefault(one, set()).add(home)
+        body = _functions(home).get(one)
+        if body is not None:
+            todo += [(home, node.id) for node in ast.walk(body) if isinstance(node, ast.Name)]
+        elif one in _imports(home):
+            todo.append((import_module(_imports(home)[one]), one))
+    return found
+
+
+@cache
+def _imports(module: ModuleType) -> dict[str, str]:
+    """Modules of the doctor that helpers and numbers of another one come from, by name."""
+    tree = ast.parse(inspect.getsource(module)).body
+    found = [one for one in tree if isinstance(one, ast.ImportFrom) and one.module]
+    return {
+        alias.name: str(one.module)
+        for one in found
+        if str(one.module).startswith("poise.doctor") and one.module not in WORDING
+        for alias in one.names
+        if alias.name.islower() or alias.name.isupper()
+    }
 
 
 @cache
@@ -131,14 +161,18 @@ def _meaning(module: ModuleType, name: str) -> str:
 
 
 def numbers(rule: Rule) -> list[Number]:
-    """The numbers in the rule's module that it uses, by name."""
+    """The numbers that a rule and its helpers use, by name."""
     module = inspect.getmodule(type(rule))
     assert module is not None  # it is a class of a file
-    used = _used(module, type(rule).__name__)
+    found: dict[tuple[str, float], set[ModuleType]] = {}
+    for name, homes in _used(module, type(rule).__name__).items():
+        for home in homes:
+            value = vars(home).get(name)
+            if type(value) in (int, float):
+                found.setdefault((name, value), set()).add(home)
     return [
-        Number(name, value, _meaning(module, name))
-        for name, value in sorted(vars(module).items())
-        if name in used and name.isupper() and type(value) in (int, float)
+        Number(name, value, _meaning(min(homes, key=str), name), tuple(homes))
+        for (name, value), homes in sorted(found.items(), key=lambda one: one[0])
     ]
 
 
@@ -171,16 +205,17 @@ def count(rule: Rule, population: Sequence[Record], value: float) -> Count:
 
 
 def sweep(rule: Rule, number: Number, population: Sequence[Record]) -> list[Count]:
-    """The counts of a rule with one of its numbers halved, and doubled."""
-    module = inspect.getmodule(type(rule))
+    """The counts of a rule with one of its numbers at each of the factors."""
     counts: list[Count] = []
     for factor in FACTORS:
         value = scaled(number.value, factor)
-        setattr(module, number.name, value)
         try:
+            for home in number.homes:
+                setattr(home, number.name, value)
             counts.append(count(rule, population, value))
         finally:
-            setattr(module, number.name, number.value)
+            for home in number.homes:
+                setattr(home, number.name, number.value)
     return counts
 
 

@@ -50,16 +50,23 @@ def squashed(term: Tensor) -> str | None:
     """
     node = _loss(term, "NllLoss")
     if node is not None:
-        inner = _behind(node)
-        node = inner if inner is not None and inner.name().startswith("LogSoftmax") else None
+        node = _shaped(node)
+        node = node if node is not None and node.name().startswith("LogSoftmax") else None
     else:
         node = _loss(term, "BinaryCrossEntropyWithLogits")
-    for _ in range(DEEP):
-        node = None if node is None else _behind(node)
-        if node is None or not node.name().startswith(SHAPING):
-            break
-    found = (what for name, what in SQUASHING.items() if node and node.name().startswith(name))
+    inner = None if node is None else _shaped(node)
+    found = (what for name, what in SQUASHING.items() if inner and inner.name().startswith(name))
     return next(found, None)
+
+
+def _shaped(node: Node) -> Node | None:
+    """The operation in front of a node, those left out that only arrange values."""
+    found = _behind(node)
+    for _ in range(DEEP):
+        if found is None or not found.name().startswith(SHAPING):
+            return found
+        found = _behind(found)
+    return None
 
 
 def _loss(term: Tensor, kind: str) -> Node | None:
