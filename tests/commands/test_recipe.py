@@ -58,6 +58,9 @@ def test_two_variants_are_compared_and_a_page_is_written(tmp_path: Path) -> None
         (("multitusk",), "did you mean 'multitask'?"),
         (("multitask", "--variant", "curd"), "no variant 'curd'; expected one of reported"),
         (("multitask", "--compare", "curd"), "no variant 'curd'; expected one of reported"),
+        (("multitask", "--compare", "reported"), "another variant to compare with, got 'reported'"),
+        (("multitask", "--seed", "-1"), "whole number from 0 to 2147483647 as seed, got -1"),
+        (("multitask", "--seed", "99999999999999999999"), "as seed, got 99999999999999999999"),
         (("multitask", "--text", "a.txt"), "does not take --text; it takes --ohlc"),
         (("multitask", "--ohlc", "none.csv"), "expected a file for --ohlc, got none.csv"),
     ],
@@ -71,6 +74,25 @@ def test_wrong_use_is_one_line_and_status_2(
     assert said in done.stderr
     assert len(done.stderr.splitlines()) == 1
     assert not (tmp_path / "a").exists()
+
+
+def test_a_second_run_that_is_there_is_told_before_the_first_is_trained(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not after minutes of training; `--out .` has a second directory beside it too."""
+    out = tmp_path / "a"
+    second = tmp_path / "a-against-cured" / "run.jsonl"
+    second.parent.mkdir()
+    second.touch()
+    out.mkdir()
+    words = ("recipe", "run", "multitask", "--quick", "--compare", "cured", "--out")
+    monkeypatch.chdir(out)
+    for where in (out, "."):
+        done = poise(*words, where)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert "a-against-cured holds a run already" in done.stderr
+        assert len(done.stderr.splitlines()) == 1
+    assert not list(out.iterdir())
 
 
 def test_options_are_frozen() -> None:
