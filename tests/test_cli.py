@@ -245,6 +245,19 @@ def test_a_closed_pipe_is_quiet(broken: Path) -> None:
     assert done.stderr == ""
 
 
+@pytest.mark.parametrize("words", [("rules",), ("diagnose",), ("diagnose", "--json")])
+def test_a_closed_pipe_is_no_finding(broken: Path, words: tuple[str, ...]) -> None:
+    """Status 0, as before the reader of the output went: 1 would stand for findings."""
+    path = [str(broken)] if "diagnose" in words else []
+    command = [sys.executable, "-m", "poise", *words, *path]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as done:
+        assert done.stdout is not None
+        done.stdout.close()
+        assert done.wait(timeout=60) == 0
+        assert done.stderr is not None
+        assert done.stderr.read() == b""
+
+
 def test_suggest_prints_weights_to_paste(tmp_path: Path) -> None:
     """Shares from the command line; the same as JSON; a log without probes is refused."""
     run = tmp_path / "run"

@@ -54,6 +54,8 @@ def progress(label: str) -> Generator[Callable[[float], None]]:
         yield lambda share: bar.update(task, total=1.0 if share > 0 else None, completed=share)
     finally:
         timer.cancel()
+        if console.is_terminal:
+            timer.join()  # it may just be starting the bar
         if bar.live.is_started:
             bar.stop()
 
@@ -80,7 +82,7 @@ def write_page(text: str, target: Path) -> None:
     except OSError as error:
         message = (
             f"cannot write the report to {target}: {error.strerror}; "
-            "give --html a file in a folder that exists and can be written"
+            "give a file in a folder that exists and can be written"
         )
         raise ReportError(message) from error
 

@@ -1,5 +1,7 @@
 """The command `poise watch`."""
 
+import io
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -17,4 +19,7 @@ def watch(
 
     from poise.view.viewing import view
 
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A name that the terminal's encoding lacks is shown escaped and must not end the view.
+        sys.stdout.reconfigure(errors="backslashreplace")
     view(path, Console(), once=once)

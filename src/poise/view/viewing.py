@@ -1,5 +1,6 @@
 """Follows a run on a terminal until it ends."""
 
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -49,7 +50,7 @@ class Viewing:
     @property
     def started(self) -> bool:
         """Whether there is a record."""
-        return self._follower.path.is_file()
+        return os.path.isfile(self._follower.path)  # a Path raises where a folder is closed
 
     @property
     def ended(self) -> bool:
@@ -91,7 +92,14 @@ class Viewing:
     def picture(self) -> Group:
         """What is to be shown now."""
         home = self._follower.path.parent
-        return frame(self._run, str(home), held(home), self._examined, self._console)
+        return frame(
+            self._run,
+            str(home),
+            held(home),
+            self._examined,
+            self._console,
+            skipped=self._follower.skipped,
+        )
 
 
 def view(path: Path, console: Console, *, once: bool = False) -> None:
@@ -108,12 +116,12 @@ def view(path: Path, console: Console, *, once: bool = False) -> None:
     """
     viewing = Viewing(path, console)
     if once or not console.is_terminal:
+        viewing.look()
         if not viewing.started:
             raise ReadError(
                 f"{path}: expected a run directory with a run.jsonl, got none; give the path that "
                 "Watch or Recorder writes to (poise diagnose reads other logs)"
             )
-        viewing.look()
         console.print(viewing.picture())
         return
     with Live(viewing.picture(), console=console, auto_refresh=False) as live:
