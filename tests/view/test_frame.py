@@ -124,3 +124,11 @@ def test_micro_batches_are_counted(micro: int, words: str) -> None:
     run = Growing()
     run.take([{"kind": "step", "step": 0, "micro": micro, "terms": {"a": 1.0}}])
     assert words in shown(run).splitlines()
+
+
+def test_the_bar_of_a_finished_training_is_full() -> None:
+    """Steps count from 0: after step 39 of 40 nothing is left."""
+    text = shown(grown(total_steps=40))
+    assert "━" * 24 in text
+    assert "left" not in text
+    assert "━" * 24 not in shown(grown(total_steps=41))

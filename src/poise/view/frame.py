@@ -75,16 +75,16 @@ def _head(run: Growing, path: str, recording: bool | None) -> Text:
 
 def _progress(run: Growing, recording: bool | None) -> RenderableType:
     assert run.step is not None
-    total, speed = run.header.total_steps, run.speed
+    done, total, speed = run.step + 1, run.header.total_steps, run.speed
     words = f"step {run.step:,}" + (f" of {total:,}" if total else "")
     if speed:
         words += f"  {plain.brief(speed)} steps/s"
-        if total and total > run.step and recording is not False:
-            words += f"  {_duration((total - run.step) / speed)} left"
+        if total and total > done and recording is not False:
+            words += f"  {_duration((total - done) / speed)} left"
     if not total:
         return Text(words)
     grid = Table.grid(padding=(0, 2))
-    grid.add_row(ProgressBar(total=total, completed=min(run.step, total), width=SPARK), words)
+    grid.add_row(ProgressBar(total=total, completed=min(done, total), width=SPARK), words)
     return grid
 
 
