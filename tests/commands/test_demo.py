@@ -8,7 +8,7 @@ import pytest
 from poise import recipes
 from poise.commands.demo import demo
 from poise.errors import RecipeError
-from tests.test_cli import poise
+from tests.commands.conftest import Here
 
 
 def test_the_demo_tells_its_story_and_can_be_told_again(
@@ -37,11 +37,11 @@ def test_a_run_that_is_not_of_a_demo_is_left_alone(tmp_path: Path) -> None:
     assert own.read_text() == "mine"
 
 
-def test_a_file_in_place_of_the_directory_is_one_line(tmp_path: Path) -> None:
+def test_a_file_in_place_of_the_directory_is_one_line(here: Here, tmp_path: Path) -> None:
     """A path that is a file is refused with status 2 and one line that names it."""
     path = tmp_path / "taken.csv"
     path.write_text("step,loss\n")
-    done = poise("demo", path)
+    done = here("demo", path)
     assert done.returncode == 2
     assert len(done.stderr.strip().splitlines()) == 1
     assert "taken.csv/reported: expected a directory" in done.stderr

@@ -66,11 +66,11 @@ class Job:
     progress: Callable[[float], None]
 
 
-def training(module: str) -> Callable[[Job], None]:
+def trained_by(module: str) -> Callable[[Job], None]:
     """The function `train` of a module that is imported when it is called: it may be heavy.
 
     Example:
-        >>> training("poise.recipes.multitask.training").__name__
+        >>> trained_by("poise.recipes.multitask.training").__name__
         'train'
     """
 

@@ -3,7 +3,7 @@
 docs/incidents/distill.md tells the incident.
 """
 
-from poise.recipes.recipe import Metric, Recipe, Variant, training
+from poise.recipes.recipe import Metric, Recipe, Variant, trained_by
 
 RECIPE = Recipe(
     name="distill",
@@ -35,6 +35,6 @@ RECIPE = Recipe(
     metric=Metric(name="student_perplexity"),
     data="text",
     needs=("tokenizers", "transformers"),
-    train=training("poise.recipes.distill.training"),
+    train=trained_by("poise.recipes.distill.training"),
 )
 """Notes 002 and 003 of the incidents."""

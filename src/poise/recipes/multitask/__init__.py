@@ -3,7 +3,7 @@
 docs/incidents/multitask.md tells what was reported, what the numbers say, and what cures it.
 """
 
-from poise.recipes.recipe import Metric, Recipe, Variant, training
+from poise.recipes.recipe import Metric, Recipe, Variant, trained_by
 
 RECIPE = Recipe(
     name="multitask",
@@ -43,5 +43,5 @@ RECIPE = Recipe(
     metric=Metric(name="countdown_error", unit="bars"),
     data="ohlc",
     needs=(),
-    train=training("poise.recipes.multitask.training"),
+    train=trained_by("poise.recipes.multitask.training"),
 )

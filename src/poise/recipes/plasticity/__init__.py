@@ -1,6 +1,6 @@
 """A frozen Llama-type model of which one layer's attention acts by bending its MLP (NPT)."""
 
-from poise.recipes.recipe import Metric, Recipe, Variant, training
+from poise.recipes.recipe import Metric, Recipe, Variant, trained_by
 
 RECIPE = Recipe(
     name="plasticity",
@@ -30,6 +30,6 @@ RECIPE = Recipe(
     metric=Metric(name="relative_error"),
     data="text",
     needs=("transformers",),
-    train=training("poise.recipes.plasticity.training"),
+    train=trained_by("poise.recipes.plasticity.training"),
 )
 """The recipe, without anything heavy imported."""

@@ -1,0 +1,34 @@
+"""The command in the process of the tests: most of the time of a real one goes into imports."""
+
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+from poise.cli import main
+
+Here = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def here(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Here]:
+    """As `tests.test_cli.poise`: 80 columns, without colour, on one thread."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    monkeypatch.delenv("FORCE_COLOR", raising=False)
+    for name, value in (("COLUMNS", "80"), ("NO_COLOR", "1"), ("OMP_NUM_THREADS", "1")):
+        monkeypatch.setenv(name, value)
+
+    def run(*words: str | Path) -> subprocess.CompletedProcess[str]:
+        monkeypatch.setattr(sys, "argv", ["poise", *map(str, words)])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        said = capsys.readouterr()
+        code = int(ended.value.code or 0)
+        return subprocess.CompletedProcess(words, code, said.out, said.err)
+
+    yield run
+    torch.set_num_threads(threads)
