@@ -41,8 +41,9 @@ types: .venv/.done
 contracts: .venv/.done
 	$(BIN)/lint-imports
 
+# Two processes, each of a whole file of tests at a time: trainings that a file shares are made once.
 unit: .venv/.done
-	$(BIN)/python -m pytest -q
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist loadfile
 
 bench: .venv/.done
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'

@@ -4,10 +4,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 from hypothesis import settings
 
 settings.register_profile("poise", deadline=None)  # a busy machine is no failure
 settings.load_profile("poise")
+torch.set_num_threads(1)  # the test processes share the machine's cores among themselves
 
 SHARED = Path(__file__).parents[2] / "shared"
 

@@ -44,9 +44,15 @@ class Case:
         return int(hashlib.sha256(f"seed {self.name}".encode()).hexdigest()[:8], 16)
 
     @property
+    def blind(self) -> bool:
+        """Is it of the second set, which is scored once and on which nothing is ever chosen?"""
+        return self.train.__module__.rpartition(".")[2].startswith("blind")
+
+    @property
     def tune(self) -> bool:
-        """May thresholds be chosen on it? Half of the names, by their hash, for ever."""
-        return int(hashlib.sha256(self.name.encode()).hexdigest()[:8], 16) % 2 == 0
+        """May thresholds be chosen on it? Half of the first set, by hash of the name, for ever."""
+        half = int(hashlib.sha256(self.name.encode()).hexdigest()[:8], 16) % 2 == 0
+        return half and not self.blind
 
     @property
     def story(self) -> str:

@@ -224,3 +224,17 @@ class Reverse(torch.autograd.Function):
     def backward(_: object, *grads: Tensor) -> Tensor:
         """Minus the gradient."""
         return -grads[0]
+
+
+class Adapted(nn.Module):
+    """A linear layer that is fixed, with an update of low rank that trains."""
+
+    def __init__(self, base: nn.Linear, rank: int = 4, start: float = 0.3) -> None:
+        super().__init__()
+        self.base = base.requires_grad_(False)
+        self.down = nn.Parameter(start * torch.randn(rank, base.in_features))
+        self.up = nn.Parameter(torch.zeros(base.out_features, rank))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The layer's output and that of its update."""
+        return self.base(x) + x @ self.down.T @ self.up.T

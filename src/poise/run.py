@@ -48,6 +48,8 @@ class Kind(StrEnum):
     """The factor by which a balancer's fork multiplies a term's gradient, beside its weight."""
     RESPONSE = "response"
     """Change of a term on the same batch caused by one optimizer step."""
+    UNEXPLAINED = "unexplained"
+    """Gradient share of what arrives at shared parameters beside the recorded terms."""
     MOTION = "motion"
     """Distance that parameters moved in one optimizer step over their norm."""
     LOSS_SCALE = "loss_scale"

@@ -27,9 +27,12 @@ def test_once(tmp_path: Path) -> None:
         grown(recorder, range(40))
         done = poise("watch", tmp_path / "run", "--once")
         assert (done.returncode, done.stderr) == (0, "")
-        assert "40 training records, recording" in done.stdout
-        assert "step 39 of 400" in done.stdout
-    assert "40 training records, closed" in poise("watch", tmp_path / "run").stdout
+        shown = " ".join(done.stdout.split())  # a long path wraps the line
+        assert "40 training records, recording" in shown
+        assert "step 39 of 400" in shown
+    assert "40 training records, closed" in " ".join(
+        poise("watch", tmp_path / "run").stdout.split()
+    )
 
 
 def test_no_run_is_one_line(tmp_path: Path) -> None:

@@ -5,19 +5,22 @@ from pathlib import Path
 
 import pytest
 import torch
+from benchmarks import zoo as scores
 from zoo.case import Case, faulty, healthy
 from zoo.desk import Desk, Printer
-from zoo.observe import names, observe, train
+from zoo.observe import Seen, names, observe, train
 
 from poise.doctor import Evidence, Fault, Finding, Severity
 from zoo import CASES
 
 NAMED = {one.name: one for one in CASES}
+FIRST = [one for one in CASES if not one.blind]
+BLIND = [one for one in CASES if one.blind]
 
 
 def test_the_zoo_is_large_and_covers_every_fault() -> None:
     """At least 60 faulty and 30 healthy trainings, and two of each fault class."""
-    count = Counter(one.fault for one in CASES)
+    count = Counter(one.fault for one in FIRST)
     assert count[None] >= 30
     assert sum(count.values()) - count[None] >= 60
     assert {fault.value for fault in Fault if count[fault.value] < 2} == set()
@@ -43,7 +46,55 @@ def test_the_split_is_fixed() -> None:
         "distillation_asks_twice": False, "ctc_forgets_its_weight": False,
         "generator_and_critic": False,
     }  # fmt: skip
-    assert 0.4 <= sum(one.tune for one in CASES) / len(CASES) <= 0.6
+    assert 0.4 <= sum(one.tune for one in FIRST) / len(FIRST) <= 0.6
+
+
+def test_the_blind_set_covers_every_fault_too() -> None:
+    """At least one of each fault class, healthy ones beside them, and no story of the first set."""
+    count = Counter(one.fault for one in BLIND)
+    assert {fault.value for fault in Fault if not count[fault.value]} == set()
+    assert sum(count.values()) - count[None] >= 26
+    assert count[None] >= 20
+    assert {one.story for one in BLIND}.isdisjoint(one.story for one in FIRST)
+
+
+def test_nothing_is_tuned_on_the_blind_set() -> None:
+    """A training is blind by the module it is written in, and then it is of neither half."""
+    assert [one.name for one in BLIND if one.tune] == []
+    modules = {one.train.__module__ for one in BLIND}
+    assert modules == {
+        f"zoo.{kind}.blind_{part}" for kind in ("faulty", "healthy") for part in "ab"
+    }  # fmt: skip
+    assert {scores.part(one) for one in BLIND} == {"blind"}
+    assert {scores.part(one) for one in FIRST} == {"tune", "held out"}
+
+
+def test_the_first_set_is_summed_without_the_blind_one() -> None:
+    """The blind set has a row of its own, and changes no other."""
+    seen = Seen(findings=(), named=True, hinted=True, delay=3, early=())
+    missed = Seen(findings=(), named=False, hinted=False, delay=None, early=())
+    shown = {one.name: {"watched": seen, "log": seen} for one in FIRST}
+    shown |= {one.name: {"watched": missed, "log": missed} for one in BLIND}
+    rows = scores.summary(CASES, shown).columns
+    recall = dict(zip(rows[0].cells, rows[1].cells, strict=True))
+    many = sum(bool(one.faults) for one in FIRST)
+    assert recall["watched, all"] == recall["log, all"] == f"{many}/{many} 100%"
+    many = sum(bool(one.faults) for one in BLIND)
+    assert recall["watched, blind"] == recall["log, blind"] == f"0/{many} 0%"
+    lines = [*scores.listed(CASES, shown, "log")]
+    assert len(lines) == many
+    assert all(line.startswith("  miss (blind)  ") for line in lines)
+
+
+def test_a_blind_training_does_what_it_says(tmp_path: Path) -> None:
+    """The loss runs away from its onset on, and not before; nothing is diagnosed here."""
+    case = NAMED["features_in_millimetres"]
+    desk = train(case, tmp_path, watched=False)
+    assert desk.log is not None
+    found = [line.split("numbers=")[1] for line in desk.log.read_text().splitlines()]
+    values = [float(part.partition(",")[0]) for part in found]
+    assert max(values[20 : case.onset // 2]) < 1  # every other step is printed
+    assert values[-1] > 1e9
 
 
 def finding(fault: Fault, severity: Severity, *terms: str) -> Finding:

@@ -13,7 +13,7 @@ from poise.probe.gradients import Gradients, passed, reading_of
 from poise.probe.graph import Graph
 from poise.probe.guard import guard
 from poise.probe.half import has_half, passed_scaled
-from poise.probe.update import UpdateShare, update_share
+from poise.probe.update import UpdateShare, full, update_share
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -23,10 +23,13 @@ class Shared:
     Attributes:
         gradients: Their weighted gradients at all shared parameters; `where` is `shared`.
         update: Their shares of the coming update; None if no optimizer was given.
+        sums: Sum of the weighted gradients at each shared parameter, dense and in single precision
+            or wider; None where there is none.
     """
 
     gradients: Gradients
     update: UpdateShare | None = None
+    sums: Sequence[Tensor | None] = ()
 
     def to_record(self) -> dict[str, object]:
         """The keys of a `probe` record that both fill."""
@@ -68,10 +71,13 @@ def at_shared(
     rows, factors, gradients = _measured(
         graph, parameters, tuple(graph.shared), "shared", weights=weights, scale=scale
     )
-    if optimizer is None:
-        return Shared(gradients=gradients)
     there = {name: rows[name] for name in gradients.terms}
-    return Shared(gradients=gradients, update=update_share(optimizer, parameters, there, factors))
+    update = None if optimizer is None else update_share(optimizer, parameters, there, factors)
+    sums = [
+        _sum([rows[name][k] for name in there], [factors[name] for name in there])
+        for k in range(len(parameters))
+    ]
+    return Shared(gradients=gradients, update=update, sums=sums)
 
 
 def at_bottleneck(
@@ -106,6 +112,13 @@ def at_bottleneck(
     return _measured(
         graph, place.edges, (place.name,) * len(place.edges), "edge", weights=weights, scale=scale
     )[2]
+
+
+def _sum(pieces: Sequence[Tensor | None], factors: Sequence[float]) -> Tensor | None:
+    """The weighted sum of those that are there, in single precision or wider."""
+    pairs = zip(pieces, factors, strict=True)
+    present = [by * full(one) for one, by in pairs if one is not None]
+    return sum(present[1:], present[0]) if present else None
 
 
 def _measured(

@@ -93,10 +93,8 @@ def update_share(
     still = not any(float(group["lr"]) for group in optimizer.param_groups)
 
     def scaled(k: int, one: Tensor) -> list[Tensor | None]:
-        pieces = [
-            None if row[k] is None else _dense(row[k]) * factor
-            for row, factor in zip(gradients.values(), factors, strict=True)
-        ]
+        found = [(row[k], by) for row, by in zip(gradients.values(), factors, strict=True)]
+        pieces = [None if row is None else full(row) * by for row, by in found]
         present = [piece for piece in pieces if piece is not None]
         if not present:
             return pieces
@@ -129,8 +127,13 @@ def _shares(kind: str, names: tuple[str, ...], products: Tensor) -> UpdateShare:
     )
 
 
-def _dense(gradient: Tensor | None) -> Tensor:
-    assert gradient is not None
+def full(gradient: Tensor) -> Tensor:
+    """A gradient as a dense tensor without graph, in single precision or wider.
+
+    Example:
+        >>> full(torch.ones(2, dtype=torch.float16)).dtype
+        torch.float32
+    """
     dense = gradient.detach()
     dense = dense if dense.layout == torch.strided else dense.to_dense()
     wide = dense.is_complex() or dense.dtype in {torch.float32, torch.float64}

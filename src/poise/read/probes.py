@@ -16,7 +16,12 @@ GRAIN = "probe"
 """Grain of the table that probes become."""
 
 _BY_TERM = frozenset({"reach", "weight_deviation"})
-_LATEST = frozenset({"unreached", "frozen", "still", "opaque", "update_unsupported"})
+_LATEST = frozenset(
+    {
+        *("unreached", "unreached_elements", "frozen", "still", "opaque", "update_unsupported"),
+        *("accumulated", "factor"),
+    }
+)
 
 _Told: TypeAlias = tuple[Kind, str | None]
 _Cell: TypeAlias = tuple[str, _Told, float]
@@ -30,8 +35,9 @@ class Probes:
         frame: One record a probe; None if no probe says anything that a column can hold.
         declared: `probe_where`: the places that were measured, the first being the one whose
             columns have no suffix; and what no column can hold, as it was seen last: `reach` and
-            `weight_deviation` by term, `unreached`, `frozen`, `still`, `opaque`,
-            `update_unsupported`; and of averages of the weights `averages` and `ema_decay`.
+            `weight_deviation` by term, `unreached`, `unreached_elements`, `frozen`, `still`,
+            `opaque`, `update_unsupported`, `accumulated`, `factor`; and of averages of the
+            weights `averages` and `ema_decay`.
     """
 
     frame: Frame | None
@@ -123,6 +129,9 @@ def _cells(record: Record) -> Iterator[_Cell]:
         yield from _by_term("fork_weight", Kind.FORK_WEIGHT, _numbers(record.get("weights")))
     yield from _by_term("update_share", Kind.UPDATE_SHARE, _numbers(record.get("update")))
     yield from _by_term("response", Kind.RESPONSE, _numbers(record.get("response")))
+    rest = number(record.get("unexplained")) if "unexplained" in record else None
+    if rest is not None:
+        yield "unexplained", (Kind.UNEXPLAINED, None), rest
     for key in ("motion", "motion_groups"):
         for module, moved in _numbers(record.get(key)).items():
             yield f"motion/{module}", (Kind.MOTION, None), moved

@@ -38,6 +38,8 @@ class Steps:
         done: Steps so far; in each micro-batch those of the optimizer that took most.
         inside: True while an optimizer steps, as it does when it calls a closure.
         scaled: True if a loss scale above 1 was seen.
+        factor: What the total that was looked at last was multiplied with on its way back; 1 if it
+            was passed back itself, 1/N if it was divided by N micro-batches; None if unknown.
     """
 
     def __init__(
@@ -51,6 +53,7 @@ class Steps:
         self.done = 0
         self.inside = False
         self.scaled = False
+        self.factor: float | None = None
         self._before, self._after = before, after
         self._earlier = 0  # steps done when the micro-batch began
         self._counts = [0] * len(self.optimizers)  # steps of each in this micro-batch
@@ -139,7 +142,8 @@ class Steps:
         def root(gradient: Tensor) -> None:
             if not probing():
                 self._used = True
-                self.scaled = self._witness.scaled = bool(gradient.detach().abs() > 1)
+                self.factor = float(gradient.detach())
+                self.scaled = self._witness.scaled = abs(self.factor) > 1
 
         for handle in self._roots:
             handle.remove()

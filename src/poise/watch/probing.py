@@ -16,11 +16,12 @@ from poise.probe.half import has_half, scale_for
 from poise.probe.motion import MotionProbe
 from poise.probe.retained import Retained
 from poise.probe.sharded import fully_sharded, sharded
-from poise.probe.shared import at_bottleneck, at_shared
+from poise.probe.shared import Shared, at_bottleneck, at_shared
+from poise.probe.unexplained import Unexplained
 from poise.probe.weight import Proportion, weight_followed
 from poise.watch.budget import PARTS, Budget
 from poise.watch.events import Events
-from poise.watch.hearing import Hearing
+from poise.watch.hearing import FORKS, Hearing
 from poise.watch.optimizer import Steps
 from poise.watch.reaching import Reaching
 from poise.watch.terms import Given
@@ -66,6 +67,7 @@ class Probing:
         self._place: Place = (0, 0)
         self._armed = False
         self._motion: MotionProbe | None = None
+        self._unexplained: Unexplained | None = None
 
     def begin(self) -> None:
         """Measures nothing where parameters are sharded: gradients and motion are collectives."""
@@ -164,6 +166,7 @@ class Probing:
         if name == "shared" and graph.shared:
             found = at_shared(graph, weights=weights, optimizer=self._owner(graph.shared.values()))
             record = found.to_record() | check_finite(graph, found.gradients).to_record()
+            self._compare(graph, found)
         elif name == "edge" and (place := graph.bottleneck()) is not None:
             reading = at_bottleneck(graph, place, weights=weights)
             record = reading.to_record() | check_finite(graph, reading).to_record()
@@ -175,6 +178,18 @@ class Probing:
             record |= reach
         if record:
             self._write(record, self._place)
+
+    def _compare(self, graph: Graph, found: Shared) -> None:
+        """Compares what the terms have at the shared parameters with what arrives there.
+
+        Not where a fork changes the gradient on its way, nor inside a step's closure, nor where
+        processes average it.
+        """
+        forked = any(one.name() in FORKS for one in graph.nodes())
+        if forked or self._steps.inside or processes() > 1:
+            return
+        whole = sum(found.gradients.norms.values())
+        self._unexplained = Unexplained(list(graph.shared.values()), found.sums, whole)
 
     def _owner(self, parameters: Iterable[Tensor]) -> Optimizer | None:
         """The optimizer that trains these, or the first of them."""
@@ -189,6 +204,14 @@ class Probing:
         """Ends the listening of a micro-batch and writes what its forks told."""
         for reading in self._hearing.end():
             self._write(reading.to_record(), self._place)
+        self._explained()
+
+    def _explained(self) -> None:
+        """Ends the comparison of the micro-batch and writes what it found."""
+        compared, self._unexplained = self._unexplained, None
+        share = None if compared is None else compared.share()
+        if share is not None:
+            self._write({"unexplained": share}, self._place)
 
     # One optimizer step.
 
@@ -216,7 +239,13 @@ class Probing:
             return
         with self._budget.charged("motion", uses=0), self._last_if_failing("motion"):
             record = motion.after().to_record()
-        self._write(record, self._place)
+        self._write(record | self._accumulated(), self._place)
+
+    def _accumulated(self) -> dict[str, object]:
+        """How many micro-batches the step was made of, and what each was multiplied with."""
+        number, factor = self._steps.accumulated, self._steps.factor
+        known = number > 1 and factor is not None
+        return {"accumulated": number, "factor": factor} if known else {}
 
     def _named(self, optimizer: Optimizer) -> dict[str, Tensor]:
         """The parameters that an optimizer trains, by the model's names where it has them."""

@@ -56,9 +56,12 @@ class Reaching:
                 reached.setdefault(term, set()).update(found)
         somewhere = set[str]().union(*reached.values())
         frozen = set(several[0].frozen).intersection(*(one.frozen for one in several[1:]))
+        sizes = {name: size for one in several for name, size in one.sizes.items()}
+        unreached = [name for name in names if name not in somewhere | frozen]
         return {
             "reach": {t: [name for name in names if name in one] for t, one in reached.items()},
-            "unreached": [name for name in names if name not in somewhere | frozen],
+            "unreached": unreached,
+            "unreached_elements": sum(sizes[name] for name in unreached),
             "frozen": [name for name in names if name in frozen],
             "opaque": list(dict.fromkeys(name for one in several for name in one.opaque)),
         }

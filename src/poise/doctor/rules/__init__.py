@@ -3,7 +3,10 @@
 from difflib import get_close_matches
 
 from poise.doctor.rule import Rule
+from poise.doctor.rules.accumulation import AccumulationSummed
+from poise.doctor.rules.bound import TermAtBound
 from poise.doctor.rules.capped import ExponentialAtCap
+from poise.doctor.rules.choice import FewInUse, PosteriorCollapse
 from poise.doctor.rules.clipping import ClippingAlways, ScaleUndone
 from poise.doctor.rules.collapse import StatisticCollapse, UncertaintyCollapse
 from poise.doctor.rules.conflict import RisesWhileOthersFall
@@ -21,12 +24,7 @@ from poise.doctor.rules.frozen import EvalIdentical, LossIdentical, ShareConstan
 from poise.doctor.rules.generalisation import EvalRises, EvalStandsStill
 from poise.doctor.rules.gradient_conflict import GradientConflict
 from poise.doctor.rules.gradient_jump import GradientJump
-from poise.doctor.rules.gradient_share import (
-    GradientDominance,
-    GradientStarvation,
-    ShareNotHonoured,
-    ShareTooSmall,
-)
+from poise.doctor.rules.gradient_share import GradientDominance, GradientStarvation
 from poise.doctor.rules.gradients_kept import GradientsKept
 from poise.doctor.rules.jump import TermJump, TermSwitches, TotalJump
 from poise.doctor.rules.logged_rate import LearningRateNotAsLogged
@@ -68,10 +66,12 @@ from poise.doctor.rules.schedule import (
     SchedulerCrash,
 )
 from poise.doctor.rules.scheduler_rate import SchedulerPerMicroBatch, WeightNotAsDeclared
+from poise.doctor.rules.share_declared import ShareNotHonoured, ShareTooSmall
 from poise.doctor.rules.standstill import NothingFalls
 from poise.doctor.rules.starvation import ValueStarvation
 from poise.doctor.rules.stuck import LongPlateau, Plateau, StuckAtLogK
 from poise.doctor.rules.unaccounted import UnaccountedTerms, UnaccountedTotal
+from poise.doctor.rules.unaccounted_gradient import UnaccountedGradient
 from poise.doctor.rules.unbounded import DrivenDown, FallsUndiminished, RunawayValues
 from poise.doctor.rules.watching import MeasuringFailed, TotalUnused, TotalWithoutGraph
 from poise.doctor.rules.weight_normaliser import NormaliserStarvesGradient
@@ -111,6 +111,7 @@ RULES: tuple[Rule, ...] = (
     TotalUnused(),
     UnaccountedTotal(),
     UnaccountedTerms(),
+    UnaccountedGradient(),
     EvalObjective(),
     EvalFactor(),
     SchedulerPerMicroBatch(),
@@ -123,6 +124,7 @@ RULES: tuple[Rule, ...] = (
     LearningRateRounded(),
     SchedulerCrash(),
     GradientsKept(),
+    AccumulationSummed(),
     CountsApart(),
     ScalesWithLength(),
     TotalJump(),
@@ -141,6 +143,8 @@ RULES: tuple[Rule, ...] = (
     RunawayValues(),
     StatisticCollapse(),
     UncertaintyCollapse(),
+    FewInUse(),
+    PosteriorCollapse(),
     ExpectationBrokenDownward(),
     NormaliserStarvesGradient(),
     GradientDominance(),
@@ -160,6 +164,7 @@ RULES: tuple[Rule, ...] = (
     NothingFalls(),
     ExpectationBroken(),
     AtClamp(),
+    TermAtBound(),
     ExponentialAtCap(),
     EvalRises(),
     EvalStandsStill(),

@@ -73,9 +73,10 @@ class StatisticCollapse:
     Statistic: last tenth of a logged statistic over its highest level (of two neighbouring
     records), for names that say codebook or prototype perplexity or usage, active codes or units,
     attention or routing entropy, rank, and spread of features. Thresholds: 0.1, for the whole last
-    third of the records, while the total (or a term) falls by 5%. 0.1 is the level at which seeded
-    collapses were told from training that specialises. Plain entropies and sigmas are a note: a
-    policy becomes decided, a fitted likelihood sure.
+    third of the records, or for the last tenth of one that sinks without coming back; while the
+    total (or a term) falls by 5%. 0.1 is the level at which seeded collapses were told from
+    training that specialises. Plain entropies and sigmas are a note: a policy becomes decided, a
+    fitted likelihood sure.
 
     Other names are read by their words (split at punctuation and capitals): a standard deviation,
     variance, spread or diversity of anything (`film_std`, `gateVariance`), an entropy, perplexity
@@ -116,13 +117,13 @@ def _spread(one: Trace, *, bare: bool) -> bool:
     said = set(words(one.name))
     owners = [_SPREADS[word] for word in said if word in _SPREADS]
     spoken = not said & _MAY_FALL and any(not own or own & said for own in owners)
-    return spoken and (bare or len(said) > 1) and _sinks(one)
+    return spoken and (bare or len(said) > 1) and sinks(one)
 
 
-def _sinks(one: Trace) -> bool:
+def sinks(one: Trace) -> bool:
     """True if no sixth of the records comes back up."""
     levels = np.array([np.median(part) for part in np.array_split(one.mid, 6)])
-    return bool((np.diff(levels) <= DEAD * _top(one)).all())
+    return bool((np.diff(levels) <= DEAD * highest(one)).all())
 
 
 def _policy(case: Case) -> bool:
@@ -138,20 +139,20 @@ def _learns(stretch: Stretch) -> bool:
 def _dead(one: Trace) -> bool:
     if len(one) < 10 or not one.positive:
         return False
-    top = _top(one)
+    top = highest(one)
     early = float(one.mid[: max(3, len(one) // 3)].max())
-    tail = one.smoothed[-(len(one) // 3) :]
+    tail = one.smoothed[-(len(one) // (10 if sinks(one) else 3)) :]
     return bool(tail.max() < DEAD * top) and early >= 0.5 * top and top > 0
 
 
-def _top(one: Trace) -> float:
+def highest(one: Trace) -> float:
     """Highest level that two neighbouring records reach: one record alone may be an accident."""
     return float(np.minimum(one.mid[1:], one.mid[:-1]).max())
 
 
 def _collapsed(stretch: Stretch, dead: list[Trace], severity: Severity) -> Finding:
-    worst = min(dead, key=lambda one: one.end / _top(one))
-    top = _top(worst)
+    worst = min(dead, key=lambda one: one.end / highest(one))
+    top = highest(worst)
     below = np.flatnonzero(worst.mid < DEAD * top)
     step = int(worst.first[below[0]])
     total = next(iter(stretch.of_kind(Kind.TOTAL)), None) or stretch.terms[0]

@@ -239,7 +239,8 @@ class EvalFactor:
 
     Statistic: evaluation total over the training total at the same step (median of up to 20 records
     before it), and its spread. Thresholds: a factor above 3 or below 1/3 with a median deviation
-    under 5%, over at least 5 evaluations in which both totals halve; always a note.
+    under 5%, over at least 5 evaluations in which both totals halve: a warning. What generalises
+    badly drifts away from the training value; it does not keep to it within 5% while both halve.
 
     Healthy look-alikes: harder evaluation data (its factor drifts), dropout and augmentation (below
     a factor of 3), micro-batches that record their part of the step's mean: the factor is gone if
@@ -251,7 +252,7 @@ class EvalFactor:
     needs: ClassVar[frozenset[Need]] = frozenset({Need.EVALS, Need.EVAL_TOTAL})
 
     def check(self, case: Case) -> Iterable[Finding]:
-        """One note for every evaluation table whose total is off by a factor."""
+        """One finding for every evaluation table whose total is off by a factor."""
         total = case.total
         if total is None:
             return
@@ -277,7 +278,7 @@ class EvalFactor:
         yield Finding(
             rule=self.name,
             fault=self.fault,
-            severity=Severity.NOTE,
+            severity=Severity.WARNING,
             terms=(name,),
             steps=steps_between(steps),
             summary=(

@@ -50,7 +50,9 @@ class LateDegradation:
     or a term that was not negligible at its start (a hundredth of its end, or a twentieth of the
     total then). 3 is far above what noise does to running medians (healthy runs stay below 1.5) and
     above warm restarts of the learning rate. It is a warning for totals and task terms, an error if
-    the final level is 100 times the best and above the start.
+    the final level is 100 times the best and above the start. A note for a term since whose best
+    the total has fallen: what is minimised was not undone, one term was traded for another (under
+    learned log-variances each weighted term climbs back to a level of its own).
 
     Healthy look-alikes: adversarial terms and value losses of reinforcement learning that grow with
     the returns, penalties that settle (notes); a curriculum that adds a term to the total (see
@@ -70,6 +72,7 @@ class LateDegradation:
         risen = [one for one in losses if _undone(one, mattered=_mattered(case, stretch, one))]
         counted = [one for one in risen if _counts(case, one)]
         sure = [one for one in counted if _sure(case, stretch, one)]
+        sure = [one for one in sure if not _traded(case, stretch, one)]
         if sure:
             yield _degraded(stretch, sure)
         elif counted:
@@ -129,6 +132,14 @@ def _sure(case: Case, stretch: Stretch, one: Trace) -> bool:
     only_grew = one.best >= 0.5 * one.start
     matters = one.end * weight > MATTERS * abs(total.end)
     return matters and (_mattered(case, stretch, one) or not only_grew)
+
+
+def _traded(case: Case, stretch: Stretch, one: Trace) -> bool:
+    """True if the total has fallen, beyond its noise, since a term was at its best."""
+    total = stretch.traces.get(case.total.name) if case.total is not None else None
+    if total is None or one.kind == Kind.TOTAL or len(total) != len(one):
+        return False
+    return bool(total.end < total.smoothed[one.best_at] - 3 * total.scatter)
 
 
 def _all_hinted(case: Case, stretch: Stretch) -> bool:

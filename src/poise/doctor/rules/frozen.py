@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from poise.doctor.case import Case
 from poise.doctor.finding import Evidence, Fault, Finding, Severity
+from poise.doctor.probes import ENOUGH, series_at
 from poise.doctor.proofs import MOTION, gradient
 from poise.doctor.rule import Need
 from poise.doctor.series import (
@@ -31,6 +32,9 @@ converged loss repeats by rounding alone."""
 PRECISE = 6
 """Digits from which rounding is out of the question: a loss that sits at a constant to 1 in 10,000
 may repeat in 4 digits, but float32 carries 7."""
+
+PARALLEL = 0.999
+"""Cosine above which two gradients are one, up to rounding in half precision."""
 
 
 @final
@@ -247,9 +251,12 @@ class ShareConstant:
 
     Statistic: spread of the ratio, (largest - smallest) / median, over all records. Threshold: 1e-6
     over at least 20 records in which the terms change by more than 1%. A warning if it holds for
-    all terms (at least three, so that no term is independent), a note for a pair.
+    all terms (at least three, so that no term is independent), or if the gradients of two were
+    measured and point the same way (cosine above 0.999 at 2 probes and more): then one term is
+    trained twice. Else a note.
 
-    Healthy look-alikes: a term logged raw and weighted, which is why a pair is a note.
+    Healthy look-alikes: a term logged raw and weighted, which is why a pair is a note; the codebook
+    and the commitment term of a quantiser, equal in value and without a common gradient.
     """
 
     name: ClassVar[str] = "share-constant"
@@ -265,13 +272,15 @@ class ShareConstant:
             twins = [one for one in rest if _proportional(head, one)]
             left = [one for one in rest if one not in twins]
             if twins:
-                yield self._finding(case.train, head, twins, everything=len(twins) + 1 == count)
+                yield self._finding(case, head, twins, everything=len(twins) + 1 == count)
 
     def _finding(
-        self, table: Table, head: Series, twins: list[Series], *, everything: bool
+        self, case: Case, head: Series, twins: list[Series], *, everything: bool
     ) -> Finding:
+        table = case.train
         names = [head.name, *(one.name for one in twins)]
-        strong = everything and len(names) >= 3
+        twice = [one.name for one in twins if _parallel(case, head.name, one.name)]
+        strong = (everything and len(names) >= 3) or bool(twice)
         ratio = float(np.median(twins[0].values / head.values))
         return Finding(
             rule=self.name,
@@ -281,7 +290,9 @@ class ShareConstant:
             steps=span(table, head),
             summary=(
                 f"{named(names)} keep their ratio to six digits in all {len(head)} records: "
-                f"'{names[1]}' is {multiple(ratio)} times '{names[0]}'."
+                f"'{names[1]}' is {multiple(ratio)} times '{names[0]}'"
+                + (f", and the gradient of {named(twice)} is parallel to its own" if twice else "")
+                + "."
             ),
             evidence=(
                 Evidence(
@@ -299,6 +310,16 @@ class ShareConstant:
             action="Check the inputs of these terms; log the raw values.",
             verify=gradient(names[0], f"parallel to that of '{names[1]}': they are one term"),
         )
+
+
+def _parallel(case: Case, first: str, second: str) -> bool:
+    """True if the gradients of two terms were measured and point the same way at every probe."""
+    pairs = (f"cosine/{first}/{second}", f"cosine/{second}/{first}")
+    for one in series_at(case, Kind.COSINE):
+        values = finite(one.values)
+        if one.name.partition("@")[0] in pairs and len(values) >= ENOUGH:
+            return bool(values.min() > PARALLEL)
+    return False
 
 
 def _moves(values: Floats) -> bool:

@@ -16,7 +16,6 @@ from poise.doctor.probes import (
     STILL,
     Place,
     at,
-    balanced,
     fallen,
     held_back,
     in_windows,
@@ -31,9 +30,8 @@ from poise.doctor.probes import (
 )
 from poise.doctor.proofs import rerun
 from poise.doctor.rule import Need
-from poise.doctor.series import multiple, named, number, python_name
+from poise.doctor.series import multiple, named, number
 from poise.doctor.shares import value_shares
-from poise.doctor.wish import declared_shares, wish_of
 from poise.run import Floats
 
 OWNS = 0.95
@@ -42,14 +40,13 @@ LACKS = 0.01
 """Share below which a term has next to none of it."""
 OFTEN = 0.5
 """Part of the windows that must show it."""
-APART = 3.0
-"""Factor between a declared and a measured share from which it is not honoured."""
 MEANT = 0.05
 """Share that a starved task is to be given for a start."""
 VANISHING = 1e-4
 """Share at which even a weight ten times as large leaves less than a tenth of 1%."""
-LONG = 100
-"""Steps from which a term that does not move was given its chance."""
+MEANS = 10.0
+"""Factor by which a share falls short of what its weight asks for, from which the weight does not
+mean what it says."""
 
 NORMALISERS = ("normaliser-starves-gradient", "value-normaliser")
 
@@ -92,7 +89,19 @@ def progress(case: Case, term: str) -> Evidence | None:
     )
 
 
-def _often(hit: NDArray[np.bool_] | Floats) -> bool:
+def asked_share(case: Case, place: Place, term: str) -> float:
+    """Part of a term's weight in the weights of all terms that were measured beside it.
+
+    What its gradient share would be if all gradients were of one length; a median over the probes.
+    """
+    weights = np.stack([np.abs(weight_at(case, one, place.steps)) for one in place.names], axis=1)
+    whole = weights.sum(axis=1)
+    parts = weights[:, place.names.index(term)] / np.where(whole > 0, whole, 1.0)
+    return float(np.median(parts))
+
+
+def often(hit: NDArray[np.bool_] | Floats) -> bool:
+    """True if at least half of the windows show it."""
     return len(hit) > 0 and float(np.mean(hit)) >= OFTEN
 
 
@@ -116,11 +125,12 @@ class GradientStarvation:
 
     Statistic: share of the term in the sum of the norms of the weighted gradients, median of each
     window of 10 probes. Threshold: below 0.01 in at least half of the windows while its weight is
-    steady (within 10%, not the beginning of a ramp). A warning if two probes agree and, in 20
-    records or more, the term has lost less than 5% of its start while another task lost 30%; or if
-    its share is below 0.0001, so that a weight ten times as large would change nothing either, and
-    it lags as in `value-starvation`: not halved, and less than a third of the other tasks' median
-    fall in the logarithm. Else a note.
+    steady (within 10%, not the beginning of a ramp). A warning if two probes agree and the share is
+    below its weight's part in all weights while, in 20 records or more, the term has lost less than
+    5% of its start and another task 30%; or if it lags as in `value-starvation` (not halved, and
+    less than a third of the other tasks' median fall in the logarithm) and its share is below a
+    tenth of its weight's part, or below 0.0001, so that a weight ten times as large would change
+    nothing either. Else a note.
 
     Healthy look-alikes: regularisers, constraints, adversaries, monitors (not judged, by declared
     role or name), ramps, terms that have converged and tasks that learn all the same (notes).
@@ -136,12 +146,13 @@ class GradientStarvation:
         for term in () if place is None else place.names:
             assert place is not None  # no names without a place
             low = (in_windows(place.of(term)) < LACKS) * _steady(case, place, term)
-            if judged(case, term) and place.of(term).any() and _often(low):
+            if judged(case, term) and place.of(term).any() and often(low):
                 yield self._finding(case, place, term)
 
     def _finding(self, case: Case, place: Place, term: str) -> Finding:
-        still = held_back(case, term)
-        slow = place.median(term) < VANISHING and lags(case, term)
+        asked = asked_share(case, place, term)
+        still = held_back(case, term) and place.median(term) < max(VANISHING, asked)
+        slow = lags(case, term) and place.median(term) < max(VANISHING, asked / MEANS)
         sure = (still or slow) and len(place) >= ENOUGH
         top = max(place.names, key=place.median)
         facts = [*share_facts(case, place, term)]
@@ -185,8 +196,9 @@ class GradientDominance:
     """One term owns more than 95% of the gradient of what the terms share.
 
     Statistic: gradient share as in `gradient-starvation`. Threshold: above 0.95 in at least half of
-    the windows. A warning if a task with a weight hardly falls meanwhile (less than 5% in 20
-    records while the owner or another lost 30%) and two probes agree; else a note. Where it does
+    the windows. A warning if two probes agree and a task with a weight hardly falls meanwhile (less
+    than 5% in 20 records while the owner or another lost 30%), or lags as in `value-starvation`
+    although its weight, 1 or more, says nothing of it; else a note. Where it does
     not hold for the whole run, the stages are judged, each by its median: stretches of at least 3
     probes and a tenth of all over which no weight changes by more than 10%; then it is a note.
 
@@ -206,8 +218,9 @@ class GradientDominance:
             return
         top = max(place.names, key=place.median)
         tasks = [one for one in place.names if one != top and judged(case, one)]
-        if judged(case, top) and tasks and _often(in_windows(place.of(top)) > OWNS):
-            yield self._finding(case, place, top, [one for one in tasks if held_back(case, one)])
+        if judged(case, top) and tasks and often(in_windows(place.of(top)) > OWNS):
+            victims = [one for one in tasks if _suffers(case, place, one)]
+            yield self._finding(case, place, top, victims)
             return
         owned = [part for part in _stages(case, place) if _owner(case, part)]
         if owned:
@@ -216,11 +229,14 @@ class GradientDominance:
 
     def _finding(self, case: Case, place: Place, top: str, victims: list[str]) -> Finding:
         weights = {n: abs(float(weight_at(case, n, place.steps)[-1])) for n in place.names}
-        asked = weights[top] >= 10 * max(w for n, w in weights.items() if n != top)
-        sure = bool(victims) and not asked and len(place) >= ENOUGH
+        asked = weights[top] >= MEANS * max(w for n, w in weights.items() if n != top)
+        demoted = asked and all(weights[one] < 1 for one in victims)
+        sure = bool(victims) and not demoted and len(place) >= ENOUGH
         facts = [*share_facts(case, place, top)]
         facts += [one for one in (progress(case, name) for name in victims) if one is not None]
-        meanwhile = f"; {named(victims)} hardly falls" if victims else ""
+        still = all(held_back(case, one) for one in victims)
+        how = "hardly falls" if still else "lags behind"
+        meanwhile = f"; {named(victims)} {how}" if victims else ""
         meant = f" Its weight of {number(weights[top])} asks for it." if asked else ""
         return Finding(
             rule=self.name,
@@ -253,6 +269,12 @@ class GradientDominance:
         )
 
 
+def _suffers(case: Case, place: Place, term: str) -> bool:
+    """Does a task hardly move, or lag behind at a weight that does not put it back?"""
+    weight = abs(float(weight_at(case, term, place.steps)[-1]))
+    return held_back(case, term) or (weight >= 1 and lags(case, term))
+
+
 def _stages(case: Case, place: Place) -> Iterator[Place]:
     """Parts of a place over which no weight changes, long enough to be judged, in order.
 
@@ -279,107 +301,3 @@ def _owner(case: Case, part: Place) -> str:
         if name != top and judged(case, name) and weight_at(case, name, part.steps)[-1] != 0
     ]
     return top if others and judged(case, top) and part.median(top) > OWNS else ""
-
-
-@final
-class ShareTooSmall:
-    """A declared gradient share is honoured, and keeps its term from moving.
-
-    A share is a wish. Given exactly as asked, a tenth of the gradient may still be too little for a
-    term whose output has far to go: then the wish is the fault, not the balancing.
-
-    Statistic: measured against declared share, and how far the term fell. Thresholds: measured
-    between half and twice the declared share, the term lost less than 5% of its start over 100
-    steps or more while another task lost 30%.
-
-    Healthy look-alikes: terms whose rest is noise, terms that started converged, roles other than
-    task (not judged).
-    """
-
-    name: ClassVar[str] = "share-too-small"
-    fault: ClassVar[Fault] = Fault.STARVATION
-    needs: ClassVar[frozenset[Need]] = frozenset({Need.GRADIENT_SHARES, Need.HISTORY})
-
-    def check(self, case: Case) -> Iterator[Finding]:
-        """One finding for every term that its declared share keeps still."""
-        place, wanted = shares(case), declared_shares(case)
-        long = int(np.ptp(case.train.steps)) + 1 >= LONG
-        for term in () if place is None or not long else place.names:
-            assert place is not None  # no names without a place
-            share, wish = place.median(term), wanted.get(term)
-            if wish and 0.5 <= share / wish <= 2 and judged(case, term) and held_back(case, term):
-                yield self._finding(case, place, term, wish)
-
-    def _finding(self, case: Case, place: Place, term: str, wish: float) -> Finding:
-        best = max(movers(case, term), key=lambda one: fallen(case, one) or 0.0)
-        told = wish_of(case, term)
-        facts = [*share_facts(case, place, term)]
-        facts += [one for one in (progress(case, term), progress(case, best)) if one is not None]
-        return Finding(
-            rule=self.name,
-            fault=self.fault,
-            severity=Severity.WARNING,
-            terms=(term,),
-            steps=place.span,
-            summary=f"'{term}' has the gradient share that was declared ({wish:.0%} declared, "
-            f"{place.median(term):.1%} measured) and hardly moves: the declared share is too small",
-            evidence=tuple(facts),
-            cause="The balancing does what it was told; the wish keeps the term still, or its "
-            "output has too far to go in this many steps. Expected if the term's rest is noise.",
-            action=f"Declare a larger share for '{term}'." if told is None else told.action,
-            verify=rerun("that share", f"'{term}' must end below {number(level(case, term)[1])}"),
-        )
-
-
-@final
-class ShareNotHonoured:
-    """A declared gradient share is not what is measured.
-
-    Statistic: median of each window against the declared share. Threshold: apart by a factor of 3
-    in at least half of the windows, 3 probes or more, declared 1% or more.
-
-    Where a balancer weighs the terms at a fork, that is the place; else all shared parameters.
-
-    Healthy look-alikes: a balancer in its first steps (three probes outlast them), shares declared
-    for one place and measured at another: the finding names the place.
-    """
-
-    name: ClassVar[str] = "share-not-honoured"
-    fault: ClassVar[Fault] = Fault.SCHEDULE
-    needs: ClassVar[frozenset[Need]] = frozenset({Need.GRADIENT_SHARES})
-
-    def check(self, case: Case) -> Iterator[Finding]:
-        """At most one finding: the term that is farthest off."""
-        place, wanted = balanced(case) or shares(case), declared_shares(case)
-        if place is None or len(place) < 3:
-            return
-        off = {
-            term: abs(float(np.log(max(place.median(term), 1e-12) / wish)))
-            for term, wish in wanted.items()
-            if term in place.names and wish >= LACKS
-            and _often(np.abs(np.log(np.maximum(in_windows(place.of(term)), 1e-12) / wish))
-                       > np.log(APART))
-        }  # fmt: skip
-        if off:
-            term = max(off, key=off.__getitem__)
-            yield self._finding(case, place, term, wanted[term])
-
-    def _finding(self, case: Case, place: Place, term: str, wish: float) -> Finding:
-        return Finding(
-            rule=self.name,
-            fault=self.fault,
-            severity=Severity.WARNING,
-            terms=(term,),
-            steps=place.span,
-            summary=f"'{term}' was declared a gradient share of {wish:.0%} and has "
-            f"{percent(place.median(term))} {at(case, place, term)}",
-            evidence=tuple(share_facts(case, place, term)),
-            cause="Nothing balances the gradients to the declared shares, or it does so at another "
-            "place than was measured. Expected in a balancer's first steps.",
-            action="Hand the weights that the balancer computes to the total, and balance at the "
-            "tensor that the terms share; or paste the constant weights of "
-            "`poise suggest`.",
-            verify=f"print(torch.autograd.grad({python_name(term)}, shared_tensor, "
-            "retain_graph=True)[0].norm())  # times its weight, over the sum of all terms'",
-            caused_by=NORMALISERS,
-        )

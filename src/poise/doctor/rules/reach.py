@@ -32,6 +32,8 @@ EXACTLY = 2
 """The same for a gradient that is 0 to the last bit, which is told as a warning below 5."""
 REPLACED = 0.5
 """Foreign elements of an optimizer over those it lacks, from which they are modules of before."""
+MOST = 0.5
+"""Part of what is to be trained from which its being cut off is no detail."""
 DEVIATES = 0.05
 """Deviation from "twice the weight, twice the gradient" that half precision cannot cause."""
 
@@ -219,7 +221,9 @@ class ParametersUntrained:
     the loss, or a module that was added after the optimizer was made.
 
     Statistic: parameters with `requires_grad=True` that no term of the measured batches reaches,
-    and those of the model in no watched optimizer. Threshold: one. A note, but a warning if a task
+    and those of the model in no watched optimizer. Threshold: one. A note, but a warning if those
+    that no term reaches are more than half of all trainable elements: then most of what is to be
+    trained is cut off. A warning if a task
     some of whose own parameters no optimizer holds is on a plateau while others move (see
     `plateau-while-others-move`): then no unwatched optimizer trains them either. And a warning if
     an optimizer holds elements that are not of the model, half as many as those that it lacks or
@@ -242,12 +246,21 @@ class ParametersUntrained:
         loose = [name for name in _texts(held.get("unoptimised")) if name in reached]
         flat = {name for one in Plateau().check(case) for name in one.terms}
         lost = [one for one in reach(case) if _owned(case, one) & {*loose} and one in flat]
-        yield from self._note(case, "that no term reaches", _unreached(case), [], 0)
+        yield from self._note(
+            case, "that no term reaches", _unreached(case), [], 0, most=_most(case)
+        )
         what = "that a term reaches but no watched optimizer holds"
         yield from self._note(case, what, loose, lost, _replaced(held))
 
     def _note(
-        self, case: Case, what: str, names: list[str], lost: list[str], replaced: int
+        self,
+        case: Case,
+        what: str,
+        names: list[str],
+        lost: list[str],
+        replaced: int,
+        *,
+        most: float = 0.0,
     ) -> Iterator[Finding]:
         modules = list(dict.fromkeys(name.rpartition(".")[0] or name for name in names))
         if not modules:
@@ -256,10 +269,12 @@ class ParametersUntrained:
         tail = f": {named(lost)} hardly falls" if lost else ""
         if replaced:
             tail += f"; the optimizer holds {replaced} elements that are not of the model instead"
+        if most:
+            tail += f": {most:.0%} of all that is to be trained"
         yield Finding(
             rule=self.name,
             fault=self.fault,
-            severity=Severity.WARNING if lost or replaced else Severity.NOTE,
+            severity=Severity.WARNING if lost or replaced or most else Severity.NOTE,
             terms=(*lost, *(one for one in modules if one not in lost)),
             steps=steps,
             summary=f"{len(names)} trainable parameters {what}, in {named(modules)}{tail}",
@@ -272,8 +287,9 @@ class ParametersUntrained:
                     threshold=1.0,
                 ),
             ),
-            cause="A head that is missing in the loss, or a module made after the optimizer. "
-            "Expected if it is frozen on purpose or trained elsewhere.",
+            cause="A head that is missing in the loss, features that are computed under no_grad or "
+            "detached, or a module made after the optimizer. Expected if it is frozen on purpose "
+            "or trained elsewhere.",
             action="Set requires_grad=False if it is meant to stay, else add it.",
             verify=f"before = model.get_parameter({names[0]!r}).detach().clone(); "
             f"optimizer.step(); print((model.get_parameter({names[0]!r}) - before).abs().max())",
@@ -287,6 +303,15 @@ def _replaced(held: Mapping[str, object]) -> int:
     if not isinstance(foreign, int) or not isinstance(lacking, int) or not lacking:
         return 0
     return foreign if foreign >= REPLACED * lacking else 0
+
+
+def _most(case: Case) -> float:
+    """Part of all trainable elements that no term reaches, if it is more than half; else 0."""
+    trainable = mapping(case.run.declared.get("parameters")).get("trainable")
+    lost = case.run.declared.get("unreached_elements")
+    if hidden(case) or not isinstance(trainable, int) or not isinstance(lost, int):
+        return 0.0
+    return lost / trainable if lost > MOST * trainable else 0.0
 
 
 def _owned(case: Case, term: str) -> set[str]:

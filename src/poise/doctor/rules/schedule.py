@@ -19,6 +19,8 @@ SCHEDULER = re.compile(
     r"(?i:lr_?sched|\bscheduler\.(?:step|py|get)|ReduceLROnPlateau|\bget_lr\b)|\b[A-Z]\w*LR\b"
 )
 """Names by which an error message gives away that a scheduler raised it."""
+RESTARTS = 20
+"""Restarts of a rate beyond which they are no schedule that anybody published."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -255,7 +257,10 @@ class LearningRateSawtooth:
     Warm restarts do this on purpose. So does, unasked, a scheduler that is built anew every epoch.
 
     Statistic: rises from one record to the next by more than a factor of 3, after the learning rate
-    had fallen below half of its peak. Threshold: one such rise; always a note.
+    had fallen below half of its peak. Threshold: one such rise is a note, more than 20 are a
+    warning: published schedules with restarts have fewer (SGDR, snapshot ensembles and cyclic rates
+    3 to 20 in a whole training), a scheduler that counts in another unit than it is stepped in has
+    hundreds.
 
     Healthy look-alikes: cosine schedules with warm restarts, cyclic schedules, a new stage.
     """
@@ -265,7 +270,7 @@ class LearningRateSawtooth:
     needs: ClassVar[frozenset[Need]] = frozenset({Need.LEARNING_RATE})
 
     def check(self, case: Case) -> Iterable[Finding]:
-        """At most one note: the first learning rate that jumps."""
+        """At most one finding: the first learning rate that jumps."""
         for one in stretches(case):
             before, after = one.values[:-1], one.values[1:]
             fallen = before < 0.5 * np.maximum.accumulate(before)
@@ -281,7 +286,7 @@ class LearningRateSawtooth:
         return Finding(
             rule=self.name,
             fault=self.fault,
-            severity=Severity.NOTE,
+            severity=Severity.WARNING if len(jumps) > RESTARTS else Severity.NOTE,
             terms=(one.series.name,),
             steps=steps,
             summary=(
@@ -299,9 +304,11 @@ class LearningRateSawtooth:
             ),
             cause=(
                 "Warm restarts, a cyclic schedule or a new stage, where it is expected; or a "
-                "scheduler that is built anew, every epoch for instance."
+                "scheduler that is built anew, every epoch for instance, or one that counts epochs "
+                "and is stepped with every batch."
             ),
-            action="Build the scheduler once, before the first epoch, unless restarts are meant.",
+            action="Build the scheduler once, and give it its length in the unit in which it is "
+            "stepped, unless restarts are meant.",
             verify="print(id(scheduler), scheduler.last_epoch)  # at the start of every epoch",
             caused_by=("scheduler-per-micro-batch",),
         )

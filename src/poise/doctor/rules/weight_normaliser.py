@@ -9,7 +9,7 @@ import numpy as np
 
 from poise.doctor.case import Case
 from poise.doctor.finding import Evidence, Fault, Finding, Severity
-from poise.doctor.probes import STILL, Place, at, fallen, held_back, judged, level, shares
+from poise.doctor.probes import STILL, Place, at, fallen, held_back, judged, lags, level, shares
 from poise.doctor.proofs import rerun
 from poise.doctor.rule import Need
 from poise.doctor.rules.gradient_share import progress, share_facts
@@ -147,7 +147,8 @@ class NormaliserStarvesGradient:
     gradient share of each term at the shared parameters. Thresholds: the product constant to 0.1%
     (the arithmetic is then proved) while a weight varies by 2%; a term is starved if its gradient
     share is below a fifth of its nominal weight's part. An error if that term also lost less than
-    5% of its start while another task lost 30%; otherwise a note. Needs every step from the first.
+    5% of its start while another task lost 30%; a warning if it lags (not halved, and less than a
+    third of the others' fall in the logarithm); else a note. Needs every step from the first.
     Terms that are recorded after the division are each exactly 1 at the first step; what they lost
     before it is recomputed from them, and less than 10% counts as hardly moving there.
 
@@ -173,8 +174,14 @@ class NormaliserStarvesGradient:
         ratio = {n: place.median(n) / asked[n] for n in place.names if judged(case, n)}
         victim = min(ratio, key=ratio.__getitem__, default=None)
         if victim is not None:
-            starved = ratio[victim] < STARVED and held_back(case, victim)
+            starved = ratio[victim] < STARVED
             yield _finding(case, place, found, victim, asked=asked[victim], starved=starved)
+
+
+def _severity(case: Case, victim: str, *, starved: bool) -> Severity:
+    if starved and held_back(case, victim):
+        return Severity.ERROR
+    return Severity.WARNING if starved and lags(case, victim) else Severity.NOTE
 
 
 def _finding(
@@ -206,11 +213,11 @@ def _finding(
     )
     stuck = f", and stays at {number(start)} -> {number(end)}"
     lost = fallen(case, victim)
-    still = starved and lost is not None and lost < STILL
+    still = starved and held_back(case, victim) and lost is not None and lost < STILL
     return Finding(
         rule=NormaliserStarvesGradient.name,
         fault=Fault.STARVATION,
-        severity=Severity.ERROR if starved else Severity.NOTE,
+        severity=_severity(case, victim, starved=starved),
         terms=(victim,),
         steps=found.steps,
         summary=summary + (stuck if still else ""),
