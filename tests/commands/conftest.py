@@ -2,11 +2,10 @@
 
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import torch
 
 from poise.cli import main
 
@@ -14,10 +13,8 @@ Here = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture
-def here(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Here]:
-    """As `tests.test_cli.poise`: 80 columns, without colour, on one thread."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
+def here(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Here:
+    """As `tests.test_cli.poise`: 80 columns, without colour."""
     monkeypatch.delenv("FORCE_COLOR", raising=False)
     for name, value in (("COLUMNS", "80"), ("NO_COLOR", "1"), ("OMP_NUM_THREADS", "1")):
         monkeypatch.setenv(name, value)
@@ -30,5 +27,4 @@ def here(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) ->
         code = int(ended.value.code or 0)
         return subprocess.CompletedProcess(words, code, said.out, said.err)
 
-    yield run
-    torch.set_num_threads(threads)
+    return run

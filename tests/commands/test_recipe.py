@@ -23,9 +23,10 @@ def test_the_list_has_every_recipe_and_variant(here: Here) -> None:
 
 def test_a_run_prints_its_end_and_its_diagnosis(here: Here, tmp_path: Path) -> None:
     """The table first, what is wrong after it, and a record that other commands read."""
-    out = tmp_path / "a"
-    done = here("recipe", "run", "multitask", "--quick", "--out", out)
+    out, page = tmp_path / "new" / "a", tmp_path / "new" / "a" / "report.html"
+    done = here("recipe", "run", "multitask", "--quick", "--out", out, "--html", page)
     assert done.returncode == 0, done.stderr
+    assert page.stat().st_size > 50_000
     lines = done.stdout.splitlines()
     assert lines[0].startswith("multitask, reported: ")
     assert any("optimizer steps, " in one for one in lines[1:3])
@@ -61,6 +62,7 @@ def test_two_variants_are_compared_and_a_page_is_written(here: Here, tmp_path: P
         (("multitask", "--compare", "reported"), "another variant to compare with, got 'reported'"),
         (("multitask", "--seed", "-1"), "whole number from 0 to 2147483647 as seed, got -1"),
         (("multitask", "--seed", "99999999999999999999"), "as seed, got 99999999999999999999"),
+        (("multitask", "--html", "no/such/a.html"), "there is no folder no/such; make it or"),
         (("multitask", "--text", "a.txt"), "does not take --text; it takes --ohlc"),
         (("multitask", "--ohlc", "none.csv"), "expected a file for --ohlc, got none.csv"),
     ],

@@ -69,6 +69,21 @@ def print_json(data: object) -> None:
     sys.stdout.flush()
 
 
+def check_page(target: Path) -> None:
+    """Says before long work that its page could not be written.
+
+    Raises:
+        ReportError: There is no such folder.
+    """
+    from poise.errors import ReportError
+
+    if not target.parent.is_dir():
+        raise ReportError(
+            f"cannot write the report to {target}: there is no folder {target.parent}; make it or "
+            "give another file"
+        )
+
+
 def write_page(text: str, target: Path) -> None:
     """Writes an HTML page.
 

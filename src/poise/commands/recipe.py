@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from poise.commands.output import print_json, progress, write_page
+from poise.commands.output import check_page, print_json, progress, write_page
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -97,6 +97,8 @@ def run(
     folder = out or Path("runs") / f"{name}-{variant}"
     data = _data(recipe, {"mgf": mgf, "text": text, "ohlc": ohlc})
     recipe.variant(variant)
+    if html is not None and html.parent not in (folder, *folder.parents):  # made by the training
+        check_page(html)
     other = None if against is None else _second(recipe, variant, folder, against)
     _train(recipe, variant, folder, seed, data, quick=quick)
     if against is not None and other is not None:
