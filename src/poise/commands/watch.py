@@ -3,7 +3,7 @@
 import io
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, cast
 
 import typer
 
@@ -19,7 +19,6 @@ def watch(
 
     from poise.view.viewing import view
 
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        # A name that the terminal's encoding lacks is shown escaped and must not end the view.
-        sys.stdout.reconfigure(errors="backslashreplace")
+    # A name that the terminal's encoding lacks is shown escaped and must not end the view.
+    cast(io.TextIOWrapper, sys.stdout).reconfigure(errors="backslashreplace")
     view(path, Console(), once=once)

@@ -3,6 +3,7 @@
 import os
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console, Group
@@ -80,8 +81,8 @@ class Viewing:
             return
         path = self._follower.path
         if (size := path.stat().st_size) > MOST_BYTES:
-            note = f"not examined: the record has {size / 1e9:.1f} GB; run poise diagnose"
-            self._examined = Examined(note=note)
+            note = f"not examined now: the record has {size / 1e9:.1f} GB; run poise diagnose"
+            self._examined = replace(self._examined, note=note)
             return
         start = self._clock()
         found = diagnose(path)
