@@ -40,6 +40,18 @@ def test_signs_are_always_shown(value: float, text: str) -> None:
     assert signed(value) == text
 
 
+def test_a_module_that_one_side_lacks_says_so() -> None:
+    """Unless nothing was measured there: then nobody knows which modules it has."""
+    mine, shared = Pair(before=None, after=0.01), Pair(before=0.02, after=0.03)
+    one = replace(compared(), motion={"trunk": shared, "head": mine})
+    assert comparison_rows.motion(one) == "trunk 2% -> 3%, head 1% (only in AFTER)"
+    alone = replace(compared(), motion={"head": mine})
+    assert comparison_rows.motion(alone) == "head not measured -> 1%"
+    gone = replace(compared(), motion={"trunk": shared, "head": Pair(before=0.01, after=None)})
+    assert comparison_rows.motion(gone).endswith("head 1% (only in BEFORE)")
+    assert comparison_rows.motion(replace(compared(), motion={})) == ""
+
+
 def test_a_share_that_one_side_lacks_says_why() -> None:
     """Another objective's term is only on its side; one without a probe there was not measured."""
     one = replace(

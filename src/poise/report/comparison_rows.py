@@ -123,7 +123,14 @@ def measured(one: Comparison) -> list[Row]:
 
 def motion(one: Comparison) -> str:
     """How far modules move in an optimizer step, before -> after; empty if not measured."""
-    parts = [f"{plain.name(name)} {arrow(one.motion, name)}" for name in one.motion]
+    pairs = one.motion.values()
+    before, after = [each.before for each in pairs], [each.after for each in pairs]
+    both = any(each is not None for each in before) and any(each is not None for each in after)
+    parts: list[str] = []
+    for name, pair in one.motion.items():
+        # Motion is measured of all modules that train, so what a side lacks it does not have.
+        only = "BEFORE" if pair.after is None else "AFTER" if pair.before is None else ""
+        parts.append(f"{plain.name(name)} {arrow(one.motion, name, only if both else '')}")
     more = f" and {len(parts) - MOVED} more" if len(parts) > MOVED else ""
     return ", ".join(parts[:MOVED]) + more
 
