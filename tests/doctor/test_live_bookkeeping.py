@@ -37,6 +37,7 @@ def loop(
     *,
     steps: int = 120,
     accumulate: int = 1,
+    divide: bool = True,
     zero: bool = True,
     step: bool = True,
     clip: float | None = None,
@@ -54,7 +55,7 @@ def loop(
         measuring_always(watch)
         for at in range(steps * accumulate):
             terms = change(model, terms_of(model, batch()), at // accumulate)
-            total = watch.total(terms) / accumulate
+            total = watch.total(terms) / (accumulate if divide else 1)
             (total if beside is None else total + beside(model)).backward()
             if (at + 1) % accumulate == 0:
                 if clip is not None:
@@ -210,3 +211,74 @@ def test_micro_batches_over_the_count_of_the_step_are_no_fault(tmp_path: Path, s
                     watch.total(objective.evaluate(model(one[0]), one))
     found = diagnose(tmp_path / "run").findings
     assert not {"scales-with-length", "eval-factor"} & {one.rule for one in found}
+
+
+@SEEDS
+def test_a_penalty_behind_the_total_is_seen(tmp_path: Path, seed: int) -> None:
+    """Its gradient share is told; a total that explains itself leaves nothing."""
+    found = loop(tmp_path / "run", seed, beside=large_penalty)
+    (one,) = (one for one in found if one.rule == "unaccounted-gradient")
+    assert one.severity is Severity.WARNING
+    assert one.evidence[0].value > 0.3
+
+
+@SEEDS
+@pytest.mark.parametrize(
+    "healthy",
+    [{}, {"accumulate": 4}, {"clip": 0.01}, {"zero": False}, {"change": large_heads}],
+    ids=["plain", "accumulated", "clipped", "kept", "heads"],
+)
+def test_totals_that_explain_themselves(
+    tmp_path: Path, seed: int, healthy: dict[str, object]
+) -> None:
+    """Whatever is done to the gradient before or afterwards."""
+    found = loop(tmp_path / "run", seed, **healthy)  # type: ignore[arg-type]  # passed on
+    assert "unaccounted-gradient" not in [one.rule for one in found]
+
+
+@SEEDS
+def test_micro_batches_that_are_added_up(tmp_path: Path, seed: int) -> None:
+    """A warning where the steps are long, a note where they are not, nothing where divided."""
+    long = partial(torch.optim.SGD, lr=0.3, momentum=0.9)
+    for given, severities in (
+        ({"divide": False, "make": long}, [Severity.WARNING]),
+        ({"divide": False, "make": SGD}, [Severity.NOTE]),
+        ({"divide": False, "make": ADAM}, [Severity.NOTE]),
+        ({"make": long}, []),
+    ):
+        run = tmp_path / f"run{len(list(tmp_path.iterdir()))}"
+        found = loop(run, seed, steps=40, accumulate=8, **given)  # type: ignore[arg-type]
+        assert [one.severity for one in found if one.rule == "accumulation-summed"] == severities
+
+
+def constant(model: nn.Module, terms: dict[str, Tensor], _: int) -> dict[str, Tensor]:
+    """The classes are read off an input that is the same for all samples."""
+    logits = model.get_submodule("kind")(model.get_submodule("trunk")(torch.zeros(32, 8)))
+    return terms | {"kind": F.cross_entropy(logits, torch.randint(0, 4, (32,)))}
+
+
+@SEEDS
+def test_a_cross_entropy_at_chance_is_named(tmp_path: Path, seed: int) -> None:
+    """The watch finds the number of classes in the graph."""
+    found = loop(tmp_path / "run", seed, steps=300, change=constant)
+    stuck = [one for one in found if one.rule in ("at-chance", "stuck-at-log-k", PLATEAU)]
+    assert stuck
+    assert stuck[0].terms == ("kind",)
+    assert "at-chance" not in [one.rule for one in loop(tmp_path / "fine", seed, steps=300)]
+
+
+def test_most_of_the_model_without_gradient_is_a_warning(tmp_path: Path) -> None:
+    """The trunk's features are detached: only the heads are trained."""
+    found = loop(tmp_path / "run", 0, change=heads_only)
+    (one,) = (one for one in found if one.rule == "parameters-untrained")
+    assert one.severity is Severity.WARNING
+
+
+def heads_only(model: nn.Module, terms: dict[str, Tensor], _: int) -> dict[str, Tensor]:
+    """Both losses on features without a graph."""
+    x, kind, numbers = batch()
+    features = model.get_submodule("trunk")(x).detach()
+    return {
+        "kind": F.cross_entropy(model.get_submodule("kind")(features), kind),
+        "numbers": F.mse_loss(model.get_submodule("numbers")(features), numbers),
+    }

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from poise.doctor.case import Case
-from poise.doctor.rules.gradient_share import ShareTooSmall
+from poise.doctor.rules.share_declared import ShareTooSmall
 from poise.doctor.wish import Wish, aligned, wish_of, wishes
 from poise.run import Run
 from tests.doctor.build_probes import fall, watched

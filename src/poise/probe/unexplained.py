@@ -43,11 +43,16 @@ class Unexplained:
         known = [(one, gradient) for one, gradient in pairs if gradient is not None]
         self._explained = [gradient for _, gradient in known]
         self._whole = whole
+        self._coming: list[Tensor | None] = [None] * len(known)
         self._arrived: list[Tensor | None] = [None] * len(known)
-        self._handles = [
-            cast(RemovableHandle, one.register_hook(partial(self._hear, at)))  # pyright: ignore[reportUnknownMemberType] -- torch leaves it untyped
-            for at, (one, _) in enumerate(known)
-        ]
+        self._handles: list[RemovableHandle] = []
+        for at, (one, _) in enumerate(known):
+            # A gradient comes by in autograd.grad too; only backward() leaves it there.
+            come, arrive = partial(self._come, at), partial(self._arrive, at)
+            self._handles += [
+                cast(RemovableHandle, one.register_hook(come)),  # pyright: ignore[reportUnknownMemberType] -- torch leaves it untyped
+                cast(RemovableHandle, one.register_post_accumulate_grad_hook(arrive)),  # pyright: ignore[reportUnknownMemberType]
+            ]
 
     def share(self) -> float | None:
         """Part of the rest in the norms of all terms and of the rest; ends the listening.
@@ -72,17 +77,19 @@ class Unexplained:
         return rest**0.5 / (self._whole + rest**0.5)
 
     def close(self) -> None:
-        """Removes the hooks; a second call does nothing."""
+        """Ends the listening, so that what comes later does not count; twice does nothing."""
         for handle in self._handles:
             handle.remove()
         self._handles = []
 
-    def _hear(self, at: int, gradient: Tensor) -> None:
-        if probing():
-            return
-        known, wide = self._arrived[at], self._explained[at].dtype
-        fresh = full(gradient).to(wide, copy=True)
-        self._arrived[at] = fresh if known is None else known + fresh
+    def _come(self, at: int, gradient: Tensor) -> None:
+        if not probing():
+            self._coming[at] = full(gradient).to(self._explained[at].dtype, copy=True)
+
+    def _arrive(self, at: int, _: Tensor) -> None:
+        fresh, known = self._coming[at], self._arrived[at]
+        if fresh is not None and not probing():
+            self._arrived[at] = fresh if known is None else known + fresh
 
 
 def _dot(one: Tensor, other: Tensor) -> float:

@@ -1,10 +1,12 @@
 """What does not change while a training runs: its optimizers and parameters."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import cast
 
 from torch import Tensor, nn
 from torch.optim import Optimizer
+
+from poise.probe.classes import classes_of
 
 NAMED = 100
 """Names that are listed at most; the counts beside them are complete."""
@@ -24,6 +26,22 @@ def facts(model: nn.Module | None, optimizers: Sequence[Optimizer]) -> dict[str,
     if model is not None:
         found["parameters"] = _parameters(model, optimizers)
     return found
+
+
+def classes(terms: Mapping[str, object]) -> dict[str, object]:
+    """By term that is a cross-entropy: its number of classes, as a fact; empty without one.
+
+    Example:
+        >>> import torch
+        >>> logits = torch.zeros(1, 3, requires_grad=True)
+        >>> loss = nn.functional.cross_entropy(logits, torch.tensor([1]))
+        >>> classes({"ce": loss, "offset": 1.0})
+        {'classes': {'ce': 3}}
+    """
+    tensors = {name: one for name, one in terms.items() if isinstance(one, Tensor)}
+    found = {name: classes_of(one) for name, one in tensors.items()}
+    known = {name: one for name, one in found.items() if one is not None}
+    return {"classes": known} if known else {}
 
 
 def _optimizer(optimizer: Optimizer) -> dict[str, object]:

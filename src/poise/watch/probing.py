@@ -209,7 +209,10 @@ class Probing:
     def _explained(self) -> None:
         """Ends the comparison of the micro-batch and writes what it found."""
         compared, self._unexplained = self._unexplained, None
-        share = None if compared is None else compared.share()
+        if compared is None:
+            return
+        with self._budget.charged("shared", uses=0):
+            share = compared.share()
         if share is not None:
             self._write({"unexplained": share}, self._place)
 
@@ -225,6 +228,8 @@ class Probing:
 
     def before_step(self, optimizer: Optimizer) -> None:
         """Copies what the step will change, if it is to be measured."""
+        if self._unexplained is not None:
+            self._unexplained.close()
         if not self._armed:
             return
         self._armed = False

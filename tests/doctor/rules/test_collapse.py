@@ -106,3 +106,14 @@ def test_a_spread_that_comes_back_or_narrows_is_silent() -> None:
     for values in (back, decay(RNG, 400, 130, tau=0.03)):
         run = make_run(FALLING, statistics={"film_std": values}, declared=WATCH)
         assert not found_by(StatisticCollapse(), run)
+
+
+def test_a_spread_that_sinks_to_the_end_is_told_by_its_last_tenth() -> None:
+    """At 15% of its level a third before the end and at 7% there; one that comes back is not."""
+    sinking = np.geomspace(1.0, 0.07, N)
+    run = make_run(FALLING, statistics={"feature_std": sinking})
+    (one,) = found_by(StatisticCollapse(), run)
+    assert one.severity is Severity.WARNING
+    back = np.where(np.arange(N) % (N // 3) < N // 6, sinking, 0.5)
+    back[-N // 10 :] = 0.05
+    assert not found_by(StatisticCollapse(), make_run(FALLING, statistics={"feature_std": back}))

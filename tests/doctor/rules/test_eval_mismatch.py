@@ -131,12 +131,12 @@ def test_same_weights_are_silent() -> None:
     assert not found_by(EvalObjective(), make_run(parts(N), weights={"kl": 0.1}, evals=evals))
 
 
-def test_constant_factor_is_a_note() -> None:
+def test_a_constant_factor_is_a_warning() -> None:
     """A sum in evaluation beside a mean in training."""
     ce = decay(RNG, 7, 2, noise=0.02)
     at = np.linspace(0, N - 1, 9)[1:].astype(int)
     (one,) = found_by(EvalFactor(), make_run({"ce": ce}, evals={"loss": 64 * ce[at]}))
-    assert one.severity is Severity.NOTE
+    assert one.severity is Severity.WARNING
     assert 50 < one.evidence[0].value < 80
 
 

@@ -140,3 +140,13 @@ def test_growth_by_a_planned_jump_of_the_weights_is_a_note() -> None:
     )
     found = [found_by(GradientGrowth(), one)[0].severity for one in (planned, unsaid, since)]
     assert found == [Severity.NOTE, Severity.WARNING, Severity.WARNING]
+
+
+def test_a_term_that_rises_while_the_total_falls_is_a_note() -> None:
+    """Learned log-variances: each weighted term climbs back, and what is minimised falls."""
+    fallen = np.concatenate((np.geomspace(2, 0.05, 100), np.geomspace(0.05, 0.6, 250)))
+    for end, severity in ((-5.0, Severity.NOTE), (0.0, Severity.WARNING)):
+        run = make_run({"depth": fallen, "offset": np.linspace(0, end, 350)})
+        (one,) = found_by(LateDegradation(), run)
+        assert one.severity is severity
+        assert "depth" in one.terms

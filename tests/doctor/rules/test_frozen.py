@@ -9,6 +9,7 @@ from poise.doctor.rules.frozen import (
     ShareConstant,
 )
 from tests.doctor.build import make_run
+from tests.doctor.build_probes import watched
 from tests.doctor.healthy import N, decay
 from tests.doctor.rules_of import found_by
 
@@ -86,3 +87,18 @@ def test_weighted_twin_is_a_note_and_a_near_multiple_silent() -> None:
     assert one.severity is Severity.NOTE
     near = 0.3 * a * (1 + 0.01 * RNG.standard_normal(N))
     assert not found_by(ShareConstant(), make_run({"a": a, "b": near, "c": 2 * near**1.01}))
+
+
+def test_a_pair_with_one_gradient_is_a_term_that_is_trained_twice() -> None:
+    """Equal in value and parallel in gradient; not so those of a quantiser, or at one probe."""
+    a = decay(RNG, 7, 2)
+    terms = {"commit": a, "codebook": a, "recon": decay(RNG, 2, 1)}
+    for cosine, severity in (
+        ([1.0, 0.99999], Severity.WARNING),
+        ([1.0, 0.9], Severity.NOTE),
+        ([1.0], Severity.NOTE),
+    ):
+        run = watched(terms, cosines={("commit", "codebook"): cosine})
+        (one,) = found_by(ShareConstant(), run)
+        assert one.severity is severity
+        assert ("parallel" in one.summary) == (severity is Severity.WARNING)

@@ -4,12 +4,7 @@ import numpy as np
 import pytest
 
 from poise.doctor.finding import Severity
-from poise.doctor.rules.gradient_share import (
-    GradientDominance,
-    GradientStarvation,
-    ShareNotHonoured,
-    ShareTooSmall,
-)
+from poise.doctor.rules.gradient_share import GradientDominance, GradientStarvation
 from poise.run import Run
 from tests.doctor.build_probes import fall, watched
 from tests.doctor.rules_of import found_by
@@ -73,30 +68,11 @@ def test_dominance_needs_a_victim(seed: int) -> None:
 
 
 def test_dominance_on_purpose_is_a_note() -> None:
-    """A weight of 100 asks for it; a declared adversary is not judged."""
-    meant = run(0, share=0.02, weights={"big": 100.0, "small": 1.0})
+    """A hundredth of the other weight asks for it; a declared adversary is not judged."""
+    meant = run(0, share=0.02, weights={"big": 1.0, "small": 0.01})
     assert [one.severity for one in found_by(GradientDominance(), meant)] == [Severity.NOTE]
     adversary = run(0, share=0.02, declared={"roles": {"big": "adversary"}})
     assert not found_by(GradientDominance(), adversary)
-
-
-@SEEDS
-def test_a_share_that_is_honoured_may_be_too_small(seed: int) -> None:
-    """10% declared and measured, and the term ends at 15.5: the wish is the fault."""
-    wish = {"shares": {"big": 0.9, "small": 0.1}}
-    (one,) = found_by(ShareTooSmall(), run(seed, share=0.1, declared=wish))
-    assert (one.severity, one.terms) == (Severity.WARNING, ("small",))
-    assert "10% declared" in one.summary
-    assert not found_by(ShareTooSmall(), run(seed, share=0.1, end=9.0, declared=wish))
-
-
-@SEEDS
-def test_a_share_that_is_not_honoured(seed: int) -> None:
-    """10% declared and 1% measured; 6% is near enough."""
-    wish = {"shares": {"big": 0.9, "small": 0.1}}
-    (one,) = found_by(ShareNotHonoured(), run(seed, share=0.01, declared=wish))
-    assert one.terms == ("small",)
-    assert not found_by(ShareNotHonoured(), run(seed, share=0.06, declared=wish))
 
 
 def test_the_factor_that_brings_five_percent_is_told() -> None:
@@ -108,14 +84,48 @@ def test_the_factor_that_brings_five_percent_is_told() -> None:
 
 @SEEDS
 def test_a_vanishing_share_with_a_term_that_lags_is_a_warning(seed: int) -> None:
-    """Its head learns something; above 0.0001, or if it keeps up, it stays a note."""
+    """Its head learns something; if it keeps up, it stays a note."""
     (one,) = found_by(GradientStarvation(), run(seed, share=1e-6, end=13.5))
     assert (one.severity, one.terms) == (Severity.WARNING, ("small",))
     assert "0.0000" in one.summary or "0.0001" in one.summary
     assert "lags behind" in one.summary
-    for share, end in ((1e-3, 13.5), (1e-6, 6.0)):
-        (one,) = found_by(GradientStarvation(), run(seed, share=share, end=end))
-        assert one.severity is Severity.NOTE
+    (one,) = found_by(GradientStarvation(), run(seed, share=1e-6, end=6.0))
+    assert one.severity is Severity.NOTE
+
+
+@SEEDS
+def test_a_term_that_lags_below_what_its_weight_asks_for_is_a_warning(seed: int) -> None:
+    """Half was asked for and 0.5% came; where the weight asks for 2% that is honoured: a note."""
+    (one,) = found_by(GradientStarvation(), run(seed, share=0.005, end=13.5))
+    assert (one.severity, one.terms) == (Severity.WARNING, ("small",))
+    meant = run(seed, share=0.005, end=13.5, weights={"small": 0.02})
+    assert [one.severity for one in found_by(GradientStarvation(), meant)] == [Severity.NOTE]
+    still = run(seed, share=0.005, weights={"small": 0.002})
+    assert [one.severity for one in found_by(GradientStarvation(), still)] == [Severity.NOTE]
+
+
+@SEEDS
+def test_a_gradient_that_is_rounded_away_is_a_warning_whatever_its_term_does(seed: int) -> None:
+    """Below 2^-24 it changes no bit of the sum; ten times as much does."""
+    for share, severity in ((1e-9, Severity.WARNING), (1e-6, Severity.NOTE)):
+        one_run = run(seed, share=share, end=4.0)
+        (one,) = found_by(GradientStarvation(), one_run)
+        (other,) = found_by(GradientDominance(), one_run)
+        assert one.severity is severity
+        assert other.severity is severity
+        assert ("rounded away" in one.summary) == (severity is Severity.WARNING)
+
+
+@SEEDS
+def test_dominance_over_a_term_that_lags_at_a_full_weight(seed: int) -> None:
+    """It fell by a sixth where the other fell by four fifths; put back by its weight: a note."""
+    (one,) = found_by(GradientDominance(), run(seed, share=0.02, end=13.5))
+    assert (one.severity, one.terms) == (Severity.WARNING, ("big", "small"))
+    assert "lags behind" in one.summary
+    heavy = run(seed, share=0.02, end=13.5, weights={"big": 1000.0})
+    assert [one.severity for one in found_by(GradientDominance(), heavy)] == [Severity.WARNING]
+    light = run(seed, share=0.02, end=13.5, weights={"small": 0.001})
+    assert [one.severity for one in found_by(GradientDominance(), light)] == [Severity.NOTE]
 
 
 def staged(first: float, *, other: float = 0.1) -> Run:

@@ -128,3 +128,17 @@ def test_a_head_in_no_optimizer_whose_term_is_still_is_a_warning() -> None:
     """If the term falls, an optimizer that is not watched trains its head."""
     assert untrained("edge", "edge") == [(Severity.WARNING, ("edge", "edge_head"))]
     assert untrained("ce", "edge") == [(Severity.NOTE, ("ce_head",))]
+
+
+def test_most_of_the_model_cut_off_is_a_warning() -> None:
+    """Features under no_grad: more than half of all elements; a small head is a note."""
+    for lost, severity in ((60, Severity.WARNING), (40, Severity.NOTE)):
+        declared = {
+            "parameters": {"trainable": 100, "unoptimised": []},
+            "unreached": ["backbone.weight"],
+            "unreached_elements": lost,
+            "still": ["backbone.weight"],
+        }
+        (one,) = found_by(ParametersUntrained(), watched(terms(0), declared=declared))
+        assert one.severity is severity
+        assert ("60% of all" in one.summary) == (severity is Severity.WARNING)

@@ -101,6 +101,13 @@ def test_sawtooth_is_a_note() -> None:
     assert one.steps == (100, 300)
 
 
+def test_a_restart_every_few_steps_is_a_warning() -> None:
+    """A cosine over 10 epochs that is stepped with every batch; 20 restarts are a note."""
+    for period, severity in ((10, Severity.WARNING), (20, Severity.NOTE)):
+        lr = 1e-3 * 0.5 * (1 + np.cos(np.pi * (STEP % period) / (period - 1)))
+        assert severities(LearningRateSawtooth(), lr) == [severity]
+
+
 def test_crash_in_the_scheduler() -> None:
     """A crash that names the scheduler is a schedule fault; another crash is not."""
     text = "lr_scheduler.py line 400 in get_lr: TypeError: unsupported operand"

@@ -6,6 +6,7 @@ from poise.doctor.rule import Rule
 from poise.doctor.rules.accumulation import AccumulationSummed
 from poise.doctor.rules.bound import TermAtBound
 from poise.doctor.rules.capped import ExponentialAtCap
+from poise.doctor.rules.chance import AtChance
 from poise.doctor.rules.choice import FewInUse, PosteriorCollapse
 from poise.doctor.rules.clipping import ClippingAlways, ScaleUndone
 from poise.doctor.rules.collapse import StatisticCollapse, UncertaintyCollapse
@@ -159,6 +160,7 @@ RULES: tuple[Rule, ...] = (
     GradientVanishes(),
     RisesWhileOthersFall(),
     StuckAtLogK(),
+    AtChance(),
     Plateau(),
     LongPlateau(),
     NothingFalls(),

@@ -41,9 +41,10 @@ class AccumulationSummed:
 
     def check(self, case: Case) -> Iterator[Finding]:
         """At most one finding."""
-        count, factor = (case.run.declared.get(key) for key in ("accumulated", "factor"))
-        known = isinstance(count, int) and isinstance(factor, (int, float))
-        if known and count >= 2 and abs(factor - 1) <= EXACT:
+        count, factor = case.run.declared.get("accumulated"), case.run.declared.get("factor")
+        if not isinstance(count, int) or not isinstance(factor, (int, float)):
+            return
+        if count >= 2 and abs(factor - 1) <= EXACT:
             yield _finding(case, count)
 
 

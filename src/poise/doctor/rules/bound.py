@@ -12,7 +12,7 @@ from poise.doctor.measured import gradient_of
 from poise.doctor.proofs import gradient
 from poise.doctor.rule import Need
 from poise.doctor.series import digits, finite, number, span
-from poise.run import Series, Table
+from poise.run import Floats, Series, Table
 
 MOST = 0.5
 """Part of the records that repeat one value, the largest or smallest of all."""
@@ -51,13 +51,14 @@ class TermAtBound:
 
 def _bound(one: Series) -> tuple[float, float] | None:
     """The bound of a term and the part of its values that are there; None if it has none."""
-    values = finite(one.values)
+    values: Floats = finite(one.values)
     if len(values) < RECORDS or np.ptp(values) == 0:
         return None
     for value in (float(values.max()), float(values.min())):
-        part = float(np.mean(values == value))
+        part = np.count_nonzero(values == value) / len(values)
         if value != 0 and part > MOST:
-            precise = any(digits(float(other)) >= DIGITS for other in values[values != value])
+            rest: list[float] = values[values != value].tolist()
+            precise = any(digits(other) >= DIGITS for other in rest)
             return (value, part) if precise else None
     return None
 

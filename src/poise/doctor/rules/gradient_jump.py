@@ -4,15 +4,15 @@ from collections.abc import Iterator
 from typing import ClassVar, final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from poise.doctor.case import Case
 from poise.doctor.finding import Evidence, Fault, Finding, Severity
-from poise.doctor.probes import Place, norms, weight_at
+from poise.doctor.probes import Place, judged, norms, weight_at
 from poise.doctor.proofs import rerun
 from poise.doctor.rule import Need
-from poise.doctor.series import multiple, weight_history
-from poise.run import Series
+from poise.doctor.rules.explosion import WORSE
+from poise.doctor.series import multiple, named, weight_history
+from poise.run import Floats, Series
 
 JUMP = 3.0
 """Gradient norm of the new term over that of all others together before it began."""
@@ -30,15 +30,16 @@ class GradientJump:
     others had learned is undone.
 
     Statistic: norm of the term's weighted gradient at the first three probes after its weight left
-    0 (or after its first record) that find it at twice its first weight or less (or, where its ramp
-    is about over at the first of them, at any), largest of them, over the median sum of the others'
-    norms at the last three probes before. Threshold: 3; a gentle ramp starts far below 1. If its
+    0 (or after its first record), largest of them, over the median sum of the others' norms at the
+    last three probes before. Where the weight has more than doubled since it started, the norm is
+    brought back to the first weight, unless its ramp is about over at the first of these probes.
+    Threshold: 3; a gentle ramp starts far below 1. If its
     gradient, its weight apart, differs tenfold between three probes or more after the start while
     its value does not double, that is said too: a logarithm or a root of an error is steepest where
     it is small.
 
-    Healthy look-alikes: ramps, warm starts, terms that start with the training, adversaries that
-    start late by design (a note).
+    Healthy look-alikes: ramps, warm starts, terms that start with the training; adversaries that
+    start late by design (a note, unless a task ends at three times its level before the start).
     """
 
     name: ClassVar[str] = "gradient-jump"
@@ -54,15 +55,17 @@ class GradientJump:
             if start is None:
                 continue
             before = np.flatnonzero(place.steps < start)[-3:]
-            after = np.flatnonzero(_as_it_started(case, place, term, start))[:3]
+            after = np.flatnonzero(place.steps >= start)[:3]
             if len(before) and len(after):
                 usual = float(np.median(place.values[before].sum(axis=1)))
-                new = float(place.of(term)[after].max())
+                new = float(_as_it_started(case, place, term, start)[:3].max())
                 if usual > 0 and new > JUMP * usual:
                     yield self._finding(case, place, term, start, new / usual)
 
     def _finding(self, case: Case, place: Place, term: str, start: int, ratio: float) -> Finding:
-        adversary = case.role(term) == "adversary"
+        undone = [one for one in place.names if one != term and _undone(case, one, start)]
+        late = case.role(term) == "adversary" and not undone
+        what = f"; {named(undone)} comes undone" if undone else ""
         steps = (start, int(place.steps[place.steps >= start][:3].max()))
         uneven = _uneven(case, place, term, start)
         better = (
@@ -72,11 +75,11 @@ class GradientJump:
         return Finding(
             rule=self.name,
             fault=self.fault,
-            severity=Severity.NOTE if adversary else Severity.WARNING,
+            severity=Severity.NOTE if late else Severity.WARNING,
             terms=(term,),
             steps=steps,
             summary=f"'{term}' starts at step {start} with {multiple(ratio)} times the gradient of "
-            "all other terms together",
+            f"all other terms together{what}",
             evidence=(
                 Evidence(
                     text=f"largest weighted gradient norm of '{term}' at the first probes after "
@@ -96,17 +99,33 @@ class GradientJump:
         )
 
 
-def _as_it_started(case: Case, place: Place, term: str, start: int) -> NDArray[np.bool_]:
-    """The probes that see the term with about its first weight, and no later part of a ramp.
+def _as_it_started(case: Case, place: Place, term: str, start: int) -> Floats:
+    """Norms of a term at the probes from its start on, as they were with about its first weight.
 
-    A ramp that is about over at the first probe is as good as none: then all of them.
+    A ramp that is about over at the first probe is as good as none: then as they are.
     """
-    weights = np.abs(weight_at(case, term, np.append(place.steps, start)))
     after = place.steps >= start
-    first = after & (weights[:-1] <= ALIKE * weights[-1])
-    reached = weights[:-1][after]
-    over = len(reached) > 0 and ALIKE * reached[0] >= reached.max()
-    return first if first.any() or not over else after
+    weights = np.abs(weight_at(case, term, np.append(place.steps[after], start)))
+    reached, first = weights[:-1], weights[-1]
+    norm = place.of(term)[after]
+    grown = reached > ALIKE * first
+    over = ALIKE * reached[0] >= reached.max()
+    return (
+        norm
+        if over and grown[0]
+        else np.where(grown, norm * first / np.maximum(reached, first), norm)
+    )
+
+
+def _undone(case: Case, term: str, start: int) -> bool:
+    """Does a task end at three times its level before a step, or more?"""
+    one = case.train.series.get(term)
+    trace = case.stretches[0].traces.get(term)
+    if one is None or trace is None or not judged(case, term) or not trace.positive:
+        return False
+    early = one.values[case.train.steps_of(one) < start]
+    level = float(np.median(early[-max(5, len(early) // 10) :])) if len(early) else 0.0
+    return 0 < WORSE * level < trace.end
 
 
 def _uneven(case: Case, place: Place, term: str, start: int) -> tuple[Evidence, ...]:

@@ -44,6 +44,9 @@ MEANT = 0.05
 """Share that a starved task is to be given for a start."""
 VANISHING = 1e-4
 """Share at which even a weight ten times as large leaves less than a tenth of 1%."""
+ROUNDED = 2.0**-24
+"""Share below which a gradient is rounded away in the sum with the others, in single precision."""
+LOST = "; it is rounded away in the sum"
 MEANS = 10.0
 """Factor by which a share falls short of what its weight asks for, from which the weight does not
 mean what it says."""
@@ -130,7 +133,8 @@ class GradientStarvation:
     5% of its start and another task 30%; or if it lags as in `value-starvation` (not halved, and
     less than a third of the other tasks' median fall in the logarithm) and its share is below a
     tenth of its weight's part, or below 0.0001, so that a weight ten times as large would change
-    nothing either. Else a note.
+    nothing either; or if it is below 2^-24 in every window: then the sum of the gradients in single
+    precision is that without the term, to the last bit. Else a note.
 
     Healthy look-alikes: regularisers, constraints, adversaries, monitors (not judged, by declared
     role or name), ramps, terms that have converged and tasks that learn all the same (notes).
@@ -153,12 +157,13 @@ class GradientStarvation:
         asked = asked_share(case, place, term)
         still = held_back(case, term) and place.median(term) < max(VANISHING, asked)
         slow = lags(case, term) and place.median(term) < max(VANISHING, asked / MEANS)
-        sure = (still or slow) and len(place) >= ENOUGH
+        lost = bool((place.of(term) < ROUNDED).all())
+        sure = (still or slow or lost) and len(place) >= ENOUGH
         top = max(place.names, key=place.median)
         facts = [*share_facts(case, place, term)]
         told = [term, *movers(case, term)] if slow else [term]
         facts += [one for one in (progress(case, name) for name in told) if one is not None]
-        how = "; it hardly falls" if still else "; it lags behind"
+        how = "; it hardly falls" if still else "; it lags behind" if slow else LOST
         heads = "; its own head, under Adam, learns at full speed" if scale_free(case) else ""
         return Finding(
             rule=self.name,
@@ -198,7 +203,8 @@ class GradientDominance:
     Statistic: gradient share as in `gradient-starvation`. Threshold: above 0.95 in at least half of
     the windows. A warning if two probes agree and a task with a weight hardly falls meanwhile (less
     than 5% in 20 records while the owner or another lost 30%), or lags as in `value-starvation`
-    although its weight, 1 or more, says nothing of it; else a note. Where it does
+    although its weight, 1 or more, says nothing of it, or is rounded away as in
+    `gradient-starvation`; else a note. Where it does
     not hold for the whole run, the stages are judged, each by its median: stretches of at least 3
     probes and a tenth of all over which no weight changes by more than 10%; then it is a note.
 
@@ -235,7 +241,8 @@ class GradientDominance:
         facts = [*share_facts(case, place, top)]
         facts += [one for one in (progress(case, name) for name in victims) if one is not None]
         still = all(held_back(case, one) for one in victims)
-        how = "hardly falls" if still else "lags behind"
+        slow = all(held_back(case, one) or lags(case, one) for one in victims)
+        how = "hardly falls" if still else "lags behind" if slow else "is rounded away"
         meanwhile = f"; {named(victims)} {how}" if victims else ""
         meant = f" Its weight of {number(weights[top])} asks for it." if asked else ""
         return Finding(
@@ -270,9 +277,10 @@ class GradientDominance:
 
 
 def _suffers(case: Case, place: Place, term: str) -> bool:
-    """Does a task hardly move, or lag behind at a weight that does not put it back?"""
+    """Does a task hardly move, is it rounded away, or does it lag at a weight of 1 or more?"""
     weight = abs(float(weight_at(case, term, place.steps)[-1]))
-    return held_back(case, term) or (weight >= 1 and lags(case, term))
+    lost = bool((place.of(term) < ROUNDED).all())
+    return lost or held_back(case, term) or (weight >= 1 and lags(case, term))
 
 
 def _stages(case: Case, place: Place) -> Iterator[Place]:
