@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.commands.conftest import Here
+from tests.inside import Here
 from tests.test_cli import BROKEN
 
 RULE = "nonfinite-term"

@@ -8,7 +8,7 @@ import pytest
 from poise import recipes
 from poise.commands.demo import demo
 from poise.errors import RecipeError
-from tests.commands.conftest import Here
+from tests.inside import Here
 
 
 def test_the_demo_tells_its_story_and_can_be_told_again(

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from poise.recipes import NAMES, find
-from tests.commands.conftest import Here
+from tests.inside import Here
 
 
 def test_the_list_has_every_recipe_and_variant(here: Here) -> None:
