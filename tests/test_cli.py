@@ -11,6 +11,8 @@ import pytest
 
 from poise.read import read_run
 from poise.record import Recorder
+from tests.inside import Here
+from tests.inside import here as here
 
 HEALTHY = "step,total,a_loss,b_loss\n" + "".join(
     f"{k},{2 * 0.99**k + 0.95**k},{2 * 0.99**k},{0.95**k}\n" for k in range(60)
@@ -46,9 +48,9 @@ def healthy(tmp_path: Path) -> Path:
     return path
 
 
-def test_diagnose_prints_the_worst_first(broken: Path) -> None:
+def test_diagnose_prints_the_worst_first(here: Here, broken: Path) -> None:
     """The report names the fault, the term and the step, and fits 80 columns."""
-    done = poise("diagnose", broken)
+    done = here("diagnose", broken)
     assert (done.returncode, done.stderr) == (0, "")
     assert "nonfinite" in done.stdout
     assert "a_loss" in done.stdout
@@ -60,33 +62,33 @@ def test_diagnose_prints_the_worst_first(broken: Path) -> None:
 @pytest.mark.parametrize(
     ("level", "status"), [("never", 0), ("error", 1), ("warning", 1), ("note", 1)]
 )
-def test_fail_on(broken: Path, level: str, status: int) -> None:
+def test_fail_on(here: Here, broken: Path, level: str, status: int) -> None:
     """The exit status follows `--fail-on`."""
-    assert poise("diagnose", broken, "--fail-on", level).returncode == status
+    assert here("diagnose", broken, "--fail-on", level).returncode == status
 
 
-def test_expected_ranges_are_held_against_a_log(healthy: Path) -> None:
+def test_expected_ranges_are_held_against_a_log(here: Here, healthy: Path) -> None:
     """A broken one is a warning, a kept one nothing, and a wrong name one line with the nearest."""
     name = read_run(healthy).terms[0]
-    kept = poise("diagnose", str(healthy), "--expect", f"{name}>-1", "--fail-on", "warning")
+    kept = here("diagnose", str(healthy), "--expect", f"{name}>-1", "--fail-on", "warning")
     assert (kept.returncode, "expectation-broken" in kept.stdout) == (0, False)
     two = ("--expect", f"{name}>-1", "--expect", f"{name}<-1@0.5")
-    missed = poise("diagnose", str(healthy), *two, "--fail-on", "warning")
+    missed = here("diagnose", str(healthy), *two, "--fail-on", "warning")
     assert (missed.returncode, "expectation-broken" in missed.stdout) == (1, True)
-    wrong = poise("diagnose", str(healthy), "--expect", f"{name}x<1")
+    wrong = here("diagnose", str(healthy), "--expect", f"{name}x<1")
     assert wrong.returncode == 2
     assert wrong.stderr.endswith(f"got '{name}x'; the nearest is '{name}'\n")
 
 
-def test_fail_on_a_healthy_log(healthy: Path) -> None:
+def test_fail_on_a_healthy_log(here: Here, healthy: Path) -> None:
     """A healthy log never fails at warning."""
-    done = poise("diagnose", healthy, "--fail-on", "warning")
+    done = here("diagnose", healthy, "--fail-on", "warning")
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_json_is_the_documented_object(broken: Path) -> None:
+def test_json_is_the_documented_object(here: Here, broken: Path) -> None:
     """`--json` prints one strict JSON object with the contract's keys."""
-    done = poise("diagnose", broken, "--json")
+    done = here("diagnose", broken, "--json")
     data = json.loads(done.stdout, parse_constant=lambda word: pytest.fail(f"bare {word}"))
     assert data["schema"] == "poise.diagnosis/1"
     top = {"schema", "run", "measured", "suggestion", "findings", "accepted", "not_checked"}
@@ -110,52 +112,52 @@ def test_json_is_the_documented_object(broken: Path) -> None:
     assert set(keys) <= set(data["findings"][0])
 
 
-def test_html_is_written(broken: Path, tmp_path: Path) -> None:
+def test_html_is_written(here: Here, broken: Path, tmp_path: Path) -> None:
     """`--html` writes one file and says where."""
     target = tmp_path / "report.html"
-    done = poise("diagnose", broken, "--html", target)
+    done = here("diagnose", broken, "--html", target)
     assert done.returncode == 0
     assert str(target) in done.stderr.replace("\n", "")
     assert target.read_text().lower().startswith("<!doctype html>")
 
 
-def test_html_into_a_missing_folder(broken: Path, tmp_path: Path) -> None:
+def test_html_into_a_missing_folder(here: Here, broken: Path, tmp_path: Path) -> None:
     """An unwritable report is one line and status 2."""
-    done = poise("diagnose", broken, "--html", tmp_path / "no" / "report.html")
+    done = here("diagnose", broken, "--html", tmp_path / "no" / "report.html")
     assert done.returncode == 2
     assert done.stderr.startswith("poise: cannot write the report to ")
     assert len(done.stderr.splitlines()) == 1
 
 
-def test_read_says_what_was_understood(healthy: Path) -> None:
+def test_read_says_what_was_understood(here: Here, healthy: Path) -> None:
     """`poise read` shows format, total and terms; `--json` the same as data."""
-    done = poise("read", healthy)
+    done = here("read", healthy)
     assert done.returncode == 0
     assert "a_loss" in done.stdout
     assert "csv" in done.stdout
-    assert json.loads(poise("read", healthy, "--json").stdout)["schema"] == "poise.read/1"
+    assert json.loads(here("read", healthy, "--json").stdout)["schema"] == "poise.read/1"
 
 
-def test_rules_and_explain() -> None:
+def test_rules_and_explain(here: Here) -> None:
     """Every rule that `poise rules` lists can be explained; an unknown one is one line."""
-    listed = poise("rules").stdout
+    listed = here("rules").stdout
     from poise.doctor.rules import RULES
 
     for rule in RULES:
         assert rule.name in listed
-    done = poise("explain", RULES[0].name)
+    done = here("explain", RULES[0].name)
     assert done.returncode == 0
     assert RULES[0].name in done.stdout
-    wrong = poise("explain", "no-such-rule")
+    wrong = here("explain", "no-such-rule")
     assert wrong.returncode == 2
     assert wrong.stderr.startswith("poise: unknown rule 'no-such-rule'")
     assert len(wrong.stderr.splitlines()) == 1
 
 
-def test_a_format_can_be_forced(healthy: Path) -> None:
+def test_a_format_can_be_forced(here: Here, healthy: Path) -> None:
     """`--format` overrides recognition; an unknown format lists the known ones."""
-    assert poise("read", healthy, "--format", "csv").returncode == 0
-    wrong = poise("read", healthy, "--format", "xml")
+    assert here("read", healthy, "--format", "csv").returncode == 0
+    wrong = here("read", healthy, "--format", "xml")
     assert wrong.returncode == 2
     assert "unknown format 'xml'" in wrong.stderr
     assert "csv" in wrong.stderr
@@ -170,12 +172,12 @@ def test_help_lists_the_formats() -> None:
     assert "trainer-state" in poise("diagnose", "-h", COLUMNS="200").stdout
 
 
-def test_the_choice_in_a_folder_is_said(tmp_path: Path) -> None:
+def test_the_choice_in_a_folder_is_said(here: Here, tmp_path: Path) -> None:
     """With several logs in a folder, the report begins with which one was read."""
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "metrics.csv").write_text(HEALTHY)
-    text = " ".join(poise("diagnose", tmp_path).stdout.split())
+    text = " ".join(here("diagnose", tmp_path).stdout.split())
     assert "remark: read from one/metrics.csv in this directory" in text
     assert "passed over: two/metrics.csv" in text
 
@@ -185,12 +187,12 @@ def png() -> bytes:
     return b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR" + zlib.compress(b"\0" * 40)
 
 
-def test_options_are_frozen() -> None:
+def test_options_are_frozen(here: Here) -> None:
     """The options change only on purpose: by editing this test."""
-    text = poise("diagnose", "--help").stdout
+    text = here("diagnose", "--help").stdout
     for option in ("--format", "--json", "--html", "--fail-on", "--expect"):
         assert option in text
-    assert set(poise("--help").stdout.split()) >= {"diagnose", "read", "rules", "explain"}
+    assert set(here("--help").stdout.split()) >= {"diagnose", "read", "rules", "explain"}
 
 
 BAD = {
@@ -209,30 +211,30 @@ BAD = {
 
 
 @pytest.mark.parametrize("case", BAD)
-def test_bad_input_is_one_line_and_status_2(case: str, tmp_path: Path) -> None:
+def test_bad_input_is_one_line_and_status_2(here: Here, case: str, tmp_path: Path) -> None:
     """Unreadable input never shows a traceback."""
     path = tmp_path / "input.log"
     if BAD[case] is not None:
         path.write_bytes(BAD[case])
-    done = poise("diagnose", path)
+    done = here("diagnose", path)
     assert (done.returncode, done.stdout) == (2, ""), done.stdout[:200]
     assert len(done.stderr.splitlines()) == 1
     assert done.stderr.startswith("poise: ")
     assert len(done.stderr) < 500
 
 
-def test_a_fifo_is_refused_at_once(tmp_path: Path) -> None:
+def test_a_fifo_is_refused_at_once(here: Here, tmp_path: Path) -> None:
     """A pipe that nobody writes to must not hang the command."""
     path = tmp_path / "pipe"
     os.mkfifo(path)
-    done = poise("diagnose", path)
+    done = here("diagnose", path)
     assert done.returncode == 2
     assert len(done.stderr.splitlines()) == 1
 
 
-def test_a_folder_without_logs(tmp_path: Path) -> None:
+def test_a_folder_without_logs(here: Here, tmp_path: Path) -> None:
     """An empty folder is one line that says what was looked for."""
-    done = poise("diagnose", tmp_path)
+    done = here("diagnose", tmp_path)
     assert done.returncode == 2
     assert str(tmp_path) in done.stderr
     assert len(done.stderr.splitlines()) == 1
@@ -245,26 +247,39 @@ def test_a_closed_pipe_is_quiet(broken: Path) -> None:
     assert done.stderr == ""
 
 
-def test_suggest_prints_weights_to_paste(tmp_path: Path) -> None:
+@pytest.mark.parametrize("words", [("rules",), ("diagnose",), ("diagnose", "--json")])
+def test_a_closed_pipe_is_no_finding(broken: Path, words: tuple[str, ...]) -> None:
+    """Status 0, as before the reader of the output went: 1 would stand for findings."""
+    path = [str(broken)] if "diagnose" in words else []
+    command = [sys.executable, "-m", "poise", *words, *path]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as done:
+        assert done.stdout is not None
+        done.stdout.close()
+        assert done.wait(timeout=60) == 0
+        assert done.stderr is not None
+        assert done.stderr.read() == b""
+
+
+def test_suggest_prints_weights_to_paste(here: Here, tmp_path: Path) -> None:
     """Shares from the command line; the same as JSON; a log without probes is refused."""
     run = tmp_path / "run"
     with Recorder(run, terms=["a", "b"]) as recorder:
         for step in range(4):
             recorder.step(step, terms={"a": 2.0, "b": 1.0}, weights={"a": 1.0, "b": 1.0})
             recorder.probe(step, where="shared", terms=["a", "b"], norms={"a": 9, "b": 1})
-    done = poise("suggest", run, "--shares", "a=1,b=4")
+    done = here("suggest", run, "--shares", "a=1,b=4")
     assert (done.returncode, done.stderr) == (0, "")
     assert "weights = {'a': 0.222, 'b': 8.0}" in done.stdout
-    found = json.loads(poise("suggest", run, "--json").stdout)
+    found = json.loads(here("suggest", run, "--json").stdout)
     assert found["weights"] == {"a": 5 / 9, "b": 5.0}
-    assert "constant weights" in poise("diagnose", run).stdout
-    bad = poise("suggest", run, "--shares", "a")
+    assert "constant weights" in here("diagnose", run).stdout
+    bad = here("suggest", run, "--shares", "a")
     assert bad.returncode == 2
     assert "expected name=number" in bad.stderr
 
 
-def test_suggest_refuses_a_log_without_probes(healthy: Path) -> None:
+def test_suggest_refuses_a_log_without_probes(here: Here, healthy: Path) -> None:
     """One line that says what to do."""
-    done = poise("suggest", healthy)
+    done = here("suggest", healthy)
     assert (done.returncode, done.stdout) == (2, "")
     assert "poise.Watch" in done.stderr

@@ -1,7 +1,7 @@
 """The `poise` command.
 
 Exit status: 0 done, 1 findings at or above `--fail-on`, 2 bad usage or unreadable input (one
-line on standard error). Everything slow is imported by the command that needs it.
+line on standard error), 130 interrupted. Everything slow is imported by the command that needs it.
 """
 
 import os
@@ -301,8 +301,11 @@ def main() -> None:
     except PoiseError as error:
         typer.echo(f"poise: {error}", err=True)
         sys.exit(2)
-    except BrokenPipeError:
-        # The reader of our output has gone (`poise rules | head`); Python would complain at exit.
+    except SystemExit as end:
+        # The reader of our output has gone (`poise rules | head`): no fault, but Rich and Typer end
+        # with 1 then, which stands for findings. Python would complain at exit.
+        if not isinstance(end.__context__, BrokenPipeError):
+            raise
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
 

@@ -475,8 +475,8 @@ def test_terms_must_be_scalars() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"every": 0}, "every to be a whole number of steps, 1 or more, got 0"),
-        ({"every": 1.5}, "every to be a whole number of steps, 1 or more, got 1.5"),
+        ({"every": 0}, "every to be a whole number from 1 on, got 0"),
+        ({"every": 1.5}, "every to be a whole number from 1 on, got 1.5"),
         ({"heads": "none"}, "heads 'own' or 'weighted'"),
         ({"optimizer": nn.Linear(1, 1)}, "optimizer to be a torch optimizer, got a Linear"),
     ],

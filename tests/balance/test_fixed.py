@@ -21,5 +21,5 @@ def test_fixed_weights_are_those_given() -> None:
 @pytest.mark.parametrize("weight", [math.nan, math.inf])
 def test_weights_are_finite(weight: float) -> None:
     """A weight that is no number is refused by name."""
-    with pytest.raises(BalanceError, match="a finite weight for term 'b', got"):
+    with pytest.raises(BalanceError, match="the weight of 'b' to be a finite number, got"):
         Fixed({"a": 1.0, "b": weight})

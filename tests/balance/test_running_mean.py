@@ -47,10 +47,16 @@ def test_an_evaluation_is_not_remembered() -> None:
 
 
 @pytest.mark.parametrize(
-    ("weights", "options"),
-    [({"a": float("nan")}, {}), ({"a": 1.0}, {"decay": 1.0}), ({"a": 1.0}, {"floor": 0.0})],
+    ("weights", "options", "told"),
+    [
+        ({"a": float("nan")}, {}, "the weight of 'a' to be a finite number, got nan"),
+        ({"a": 1.0}, {"decay": 1.0}, r"decay to be a finite number in \[0, 1\), got 1.0"),
+        ({"a": 1.0}, {"floor": 0.0}, "floor to be a finite number above 0, got 0.0"),
+    ],
 )
-def test_options_are_checked(weights: dict[str, float], options: dict[str, float]) -> None:
+def test_options_are_checked(
+    weights: dict[str, float], options: dict[str, float], told: str
+) -> None:
     """Before the training."""
-    with pytest.raises(BalanceError, match="expected finite weights, decay in"):
+    with pytest.raises(BalanceError, match=f"RunningMean: expected {told}; pass such a number"):
         RunningMeanRule(weights, **options)

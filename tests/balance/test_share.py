@@ -356,17 +356,23 @@ def test_100_steps_after_a_reload_are_the_same_bits() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"shares": {"a": -0.1}}, "a share of at least 0 for term 'a', got -0.1"),
-        ({"shares": {"a": math.nan}}, "a share of at least 0 for term 'a', got nan"),
+        ({"shares": {"a": -0.1}}, "finite number of at least 0, got -0.1"),
+        (
+            {"shares": {"a": math.nan}},
+            "finite number of at least 0, got nan",
+        ),
         ({"shares": {"a": 0.0, "b": 0.0}}, "a share above 0 for some term"),
-        ({"total": "unnatural"}, "total 'natural' or a number above 0, got 'unnatural'"),
-        ({"total": None}, "total 'natural' or a number above 0, got None"),
+        (
+            {"total": "unnatural"},
+            "a finite number above 0, or 'natural', got 'unnatural'",
+        ),
+        ({"total": None}, "a finite number above 0, or 'natural', got None"),
         ({"shares": {"a": "much"}}, "GradientShare: expected a number for term 'a', got 'much'"),
         ({"shares": ["a", "b"]}, r"expected a number for each term, .* got \['a', 'b'\]"),
-        ({"total": 0.0}, "total 'natural' or a number above 0, got 0.0"),
-        ({"decay": 1.0}, r"decay in \[0, 1\), got 1.0"),
-        ({"warmup": -1}, "warmup of at least 0 steps, got -1"),
-        ({"floor": 1.0}, r"floor in \[0, 1\), got 1.0"),
+        ({"total": 0.0}, "a finite number above 0, or 'natural', got 0.0"),
+        ({"decay": 1.0}, r"decay to be a finite number in \[0, 1\), got 1.0"),
+        ({"warmup": -1}, "warmup to be a whole number from 0 on, got -1"),
+        ({"floor": 1.0}, r"floor to be a finite number in \[0, 1\), got 1.0"),
     ],
 )
 def test_options_are_checked(options: dict[str, object], message: str) -> None:

@@ -56,5 +56,5 @@ def test_a_value_of_zero_meets_the_limit() -> None:
 
 def test_the_start_is_within_the_limits() -> None:
     """Otherwise it is refused."""
-    with pytest.raises(BalanceError, match=r"start between the limits, got 3.0 and \(-1, 1\)"):
+    with pytest.raises(BalanceError, match=r"start to be .* within its limits -1 to 1, got 3"):
         Uncertainty(("a",), start=3.0, limits=(-1, 1))

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.test_cli import BROKEN, poise
+from tests.inside import Here
+from tests.test_cli import BROKEN
 
 RULE = "nonfinite-term"
 
@@ -18,35 +19,35 @@ def log(tmp_path: Path) -> Path:
     return path
 
 
-def test_accept_and_diagnose(log: Path) -> None:
+def test_accept_and_diagnose(here: Here, log: Path) -> None:
     """Accepted findings are shown with the reason and do not fail a build any more."""
-    assert poise("diagnose", log, "--fail-on", "note").returncode == 1
-    findings = json.loads(poise("diagnose", log, "--json").stdout)["findings"]
-    done = poise("accept", log, RULE, "--term", "a_loss", "--why", "no labels yet")
+    assert here("diagnose", log, "--fail-on", "note").returncode == 1
+    findings = json.loads(here("diagnose", log, "--json").stdout)["findings"]
+    done = here("accept", log, RULE, "--term", "a_loss", "--why", "no labels yet")
     assert (done.returncode, done.stderr) == (0, "")
     assert f"[{RULE}]" in done.stdout
     assert "broken.csv.accepted.toml" in done.stdout
     for rule in {one["rule"] for one in findings} - {RULE}:
-        assert poise("accept", log, rule, "--why", "follows from it").returncode == 0
-    after = poise("diagnose", log, "--fail-on", "note", "--html", log.parent / "report.html")
+        assert here("accept", log, rule, "--why", "follows from it").returncode == 0
+    after = here("diagnose", log, "--fail-on", "note", "--html", log.parent / "report.html")
     assert after.returncode == 0
     assert "nothing new" in after.stdout
     assert "why: no labels yet" in after.stdout
     assert "no labels yet" in (log.parent / "report.html").read_text()
 
 
-def test_errors_are_one_line(log: Path) -> None:
+def test_errors_are_one_line(here: Here, log: Path) -> None:
     """An unknown rule, an empty reason, a foreign term, a damaged file: status 2 and one line."""
     for words, said in (
         ((RULE + "s", "--why", "x"), f"did you mean '{RULE}'?"),
         ((RULE, "--why", " "), "expected a reason"),
         ((RULE, "--why", "x", "--term", "b_lss"), "expected a term that 'nonfinite-term' is about"),
     ):
-        done = poise("accept", log, *words)
+        done = here("accept", log, *words)
         assert (done.returncode, done.stdout) == (2, "")
         assert len(done.stderr.splitlines()) == 1
         assert said in done.stderr
     (log.parent / "broken.csv.accepted.toml").write_text("[accepted")
-    done = poise("diagnose", log)
+    done = here("diagnose", log)
     assert (done.returncode, done.stdout) == (2, "")
     assert "expected readable TOML" in done.stderr

@@ -14,7 +14,7 @@ from poise.errors import ReportError
 
 def test_a_page_that_cannot_be_written_says_where(tmp_path: Path) -> None:
     """One line with the path and what to do."""
-    with pytest.raises(ReportError, match=r"cannot write the report to .*none.*give --html a file"):
+    with pytest.raises(ReportError, match=r"cannot write the report to .*none.*give a file"):
         write_page("<html>", tmp_path / "none" / "a.html")
     write_page("<p>é", tmp_path / "a.html")
     assert (tmp_path / "a.html").read_text(encoding="utf-8") == "<p>é"

@@ -43,6 +43,15 @@ def test_no_run_is_one_line(tmp_path: Path) -> None:
     assert "expected a run directory with a run.jsonl" in done.stderr
 
 
+def test_a_terminal_that_lacks_a_character(tmp_path: Path) -> None:
+    """The name of a term is escaped there; it was the end of the view."""
+    with Recorder(tmp_path / "run", terms=["\N{SNOWMAN}"]) as recorder:
+        recorder.step(0, total=1.0, terms={"\N{SNOWMAN}": 1.0})
+    done = poise("watch", tmp_path / "run", PYTHONIOENCODING="ascii")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "\\u2603" in done.stdout
+
+
 def test_it_needs_no_torch(tmp_path: Path) -> None:
     """The command does not import PyTorch."""
     with Recorder(tmp_path / "run", terms=["a", "b"]) as recorder:

@@ -1,10 +1,8 @@
 """Forks and probes in a data-parallel training of two processes."""
 
-import json
-import subprocess
-import sys
-
 import pytest
+
+from tests.two_processes import both
 
 CODE = """
 import json, os, sys
@@ -52,19 +50,7 @@ Found = dict[str, dict[str, tuple[list[object], dict[str, float]]]]
 @pytest.fixture(scope="module")
 def ranks(tmp_path_factory: pytest.TempPathFactory) -> list[Found]:
     """What two processes find, with all terms on both and with one missing on the second."""
-    place = tmp_path_factory.mktemp("ranks") / "meet"
-    started = [
-        subprocess.Popen(
-            [sys.executable, "-c", CODE, str(rank), str(place)],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for rank in range(2)
-    ]
-    said = [one.communicate(timeout=60) for one in started]
-    assert all(one.returncode == 0 for one in started), said[0][1] + said[1][1]
-    return [json.loads(out) for out, _ in said]
+    return both(CODE, tmp_path_factory.mktemp("ranks") / "meet")
 
 
 @pytest.mark.parametrize("kind", ["all", "missing"])

@@ -1,8 +1,5 @@
 """Sharded trainings of two processes: what is measured equals one process on the joint batch."""
 
-import json
-import subprocess
-import sys
 from typing import Any
 
 import pytest
@@ -13,6 +10,7 @@ from poise.errors import GraphError
 from poise.probe import Fork, Graph, MotionProbe, ResponseProbe, at_shared, gradients_at
 from poise.probe.sharded import own_part, refuse_sharded, sharded, summed
 from tests.probe.nets import Net, batch, net
+from tests.two_processes import both
 
 CODE = """
 import json, os, sys
@@ -103,19 +101,7 @@ Found = dict[str, dict[str, Any]]
 @pytest.fixture(scope="module")
 def ranks(tmp_path_factory: pytest.TempPathFactory) -> list[Found]:
     """What two processes find."""
-    place = tmp_path_factory.mktemp("ranks") / "meet"
-    started = [
-        subprocess.Popen(
-            [sys.executable, "-c", CODE, str(rank), str(place)],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for rank in range(2)
-    ]
-    said = [one.communicate(timeout=60) for one in started]
-    assert all(one.returncode == 0 for one in started), said[0][1] + said[1][1]
-    return [json.loads(out) for out, _ in said]
+    return both(CODE, tmp_path_factory.mktemp("ranks") / "meet")
 
 
 class Joint:

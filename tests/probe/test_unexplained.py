@@ -90,3 +90,12 @@ def test_hooks_are_gone_afterwards() -> None:
     one.seen.share()
     assert not one.model.weight._backward_hooks
     assert not one.model.weight._post_accumulate_grad_hooks
+
+
+def test_the_tensors_have_no_hooks() -> None:
+    """Balancers take another way, with other rounding, where a parameter has one."""
+    one = Pair()
+    assert not one.model.weight._backward_hooks
+    assert not one.model.weight._post_accumulate_grad_hooks
+    one.total.backward()
+    assert one.seen.share() == pytest.approx(0, abs=1e-6)

@@ -59,6 +59,9 @@ def test_wrong_use_is_told_before_anything_is_written(tmp_path: Path) -> None:
     lacking = replace(FAKE, needs=("torch", "surely_not_installed"))
     with pytest.raises(MissingExtraError, match=r"surely_not_installed.*'poise\[recipes\]'"):
         run(lacking, "cured", out)
+    for seed in (-1, 2**31, True):
+        with pytest.raises(RecipeError, match=f"from 0 to 2147483647 as seed, got {seed}; give"):
+            run(FAKE, "cured", out, seed=seed)
     with pytest.raises(RecipeError, match="expected a file for --text"):
         run(FAKE, "cured", out, data=tmp_path / "none.txt")
     with pytest.raises(RecipeError, match="makes its own data"):

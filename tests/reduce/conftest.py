@@ -1,16 +1,3 @@
 """Settings that all tests of reductions share."""
 
-from collections.abc import Iterator
-
-import pytest
-import torch
-
-
-@pytest.fixture(autouse=True)
-def repeatable() -> Iterator[None]:
-    """One thread and the same random numbers in every test."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    torch.manual_seed(0)
-    yield
-    torch.set_num_threads(threads)
+from tests.repeatable import repeatable as repeatable

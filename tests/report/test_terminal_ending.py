@@ -25,7 +25,8 @@ def test_everything_that_is_known_is_told(tmp_path: Path) -> None:
     lines = text.splitlines()
     assert lines[:2] == ["fake, cured", "12 optimizer steps, 12 training records"]
     assert lines[2].split() == ["term", "train", "eval", "gradient", "%"]
-    assert "gradient shares at the shared parameters" in text
+    told = " ".join(text.split())
+    assert "gradient % at the shared parameters ('trunk', 'head'): medians while a" in told
     assert text.index("error (decides): ") < text.index("drawn: ")
     assert "motion: trunk" in text
     assert max(map(len, lines)) <= 80

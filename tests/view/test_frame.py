@@ -7,8 +7,9 @@ import pytest
 from rich.console import Console
 
 from poise.record.schema import SCHEMA
-from poise.view.frame import FINDINGS, TERMS, Examined, frame
+from poise.view.frame import FINDINGS, Examined, frame
 from poise.view.growing import Growing
+from poise.view.terms import TERMS
 from tests.report.builders import HOSTILE, finding, healthy, sick
 
 
@@ -52,7 +53,7 @@ def test_everything_is_there() -> None:
     assert "runs/jade  40 training records, recording" in text
     assert "step 39 of 400  4 steps/s  90 s left" in text
     assert "learning rate 0.0003, 40 micro-batches" in text
-    assert "gradient % (shared, step 30)" in text
+    assert "gradient %: shared, step 30" in text
     (row,) = (line for line in text.splitlines() if line.startswith("b "))
     assert row.split()[:3] == ["b", "0.5", "2.1"]
     assert "█" in row
@@ -106,3 +107,28 @@ def test_a_terminal_without_blocks() -> None:
     """Where the encoding has no block characters, plain ones are used."""
     text = shown(grown(), encoding="ascii")
     assert "@" in text
+
+
+def test_lines_that_are_no_records_are_counted() -> None:
+    """A damaged record must not look like one that has not begun."""
+    raw = io.StringIO()
+    console = Console(file=raw, width=80, color_system=None)
+    console.print(frame(Growing(), "run", False, Examined(), console, skipped=2))
+    assert "2 lines of it cannot be read" in raw.getvalue()
+    assert "cannot be read" not in shown(grown())
+
+
+@pytest.mark.parametrize(("micro", "words"), [(0, "1 micro-batch"), (1, "2 micro-batches")])
+def test_micro_batches_are_counted(micro: int, words: str) -> None:
+    """One of them is no plural."""
+    run = Growing()
+    run.take([{"kind": "step", "step": 0, "micro": micro, "terms": {"a": 1.0}}])
+    assert words in shown(run).splitlines()
+
+
+def test_the_bar_of_a_finished_training_is_full() -> None:
+    """Steps count from 0: after step 39 of 40 nothing is left."""
+    text = shown(grown(total_steps=40))
+    assert "━" * 24 in text
+    assert "left" not in text
+    assert "━" * 24 not in shown(grown(total_steps=41))

@@ -93,3 +93,11 @@ def test_another_schema_is_refused() -> None:
     """A record of another version is not shown wrongly."""
     with pytest.raises(ReadError, match=r"expected schema 'poise.run/1', got 'poise.run/9'"):
         Growing().take([HEADER | {"schema": "poise.run/9"}])
+
+
+def test_a_term_that_is_not_finite_takes_no_share_from_the_others() -> None:
+    """One NaN would else hide who owns the value."""
+    run = Growing()
+    run.take([{"kind": "step", "step": 0, "terms": {"a": 3.0, "b": 1.0, "bad": "NaN"}}])
+    run.take([{"kind": "step", "step": 1, "terms": {"a": 3.0, "b": 1.0, "bad": math.nan}}])
+    assert run.shares == pytest.approx({"a": 0.75, "b": 0.25, "bad": math.nan}, nan_ok=True)

@@ -114,7 +114,22 @@ def test_a_large_record_is_left_to_diagnose(
     with Recorder(tmp_path / "run", terms=["a", "b"]) as recorder:
         grown(recorder, range(30))
         one.look()
-    assert "not examined: the record has 0.0 GB; run poise diagnose" in text(one)
+    assert "not examined now: the record has 0.0 GB; run poise diagnose" in text(one)
+
+
+def test_a_record_that_becomes_large_keeps_what_was_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only no newer findings are looked for."""
+    one, _ = opened(tmp_path / "run")
+    with Recorder(tmp_path / "run", terms=["a", "b"]) as recorder:
+        grown(recorder, range(30))
+        one.look()
+        assert "at step 29" in text(one)
+        monkeypatch.setattr(viewing, "MOST_BYTES", 100)
+        one.examine()
+    assert "at step 29" in text(one)
+    assert "not examined now" in text(one)
 
 
 def test_a_run_that_only_began(tmp_path: Path) -> None:

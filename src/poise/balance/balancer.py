@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from poise.balance.checks import integer, real
 from poise.balance.common import Common
 from poise.balance.crossing import (
     everything_back,
@@ -113,7 +114,8 @@ class Balancer(Memory):
     ) -> None:
         super().__init__()
         self.names = named("Balancer", names)
-        _check(every, heads, optimizer)
+        _check(heads, optimizer, scale, name)
+        every = integer("Balancer", "every", every, 1)
         self.heads, self.scale, self.name = heads, scale, name
         self.last: Gradients | None = None
         self._lent: Tensor | None = None
@@ -348,19 +350,20 @@ class Balancer(Memory):
             self.keeper.stepped()
 
 
-def _check(every: int, heads: str, optimizer: object) -> None:
+def _check(heads: object, optimizer: object, scale: object, name: object) -> None:
     if optimizer is not None and not isinstance(optimizer, Optimizer):
         raise BalanceError(
             f"Balancer: expected optimizer to be a torch optimizer, got a "
             f"{type(optimizer).__name__}; pass the one that trains the model"
         )
-    if not isinstance(every, int) or every < 1:  # pyright: ignore[reportUnnecessaryIsInstance] -- users pass anything
+    if heads not in ("own", "weighted"):
         raise BalanceError(
-            f"Balancer: expected every to be a whole number of steps, 1 or more, got {every!r}; "
-            "pass 1"
+            f"Balancer: expected heads 'own' or 'weighted', got {heads!r:.60}; pass one"
         )
-    if heads not in {"own", "weighted"}:
-        raise BalanceError(f"Balancer: expected heads 'own' or 'weighted', got {heads!r}; pass one")
+    if scale is not None and not callable(scale):
+        real("Balancer", "scale", scale, "above 0, or what returns it", lambda one: one > 0)
+    if not isinstance(name, str):
+        raise BalanceError(f"Balancer: expected name to be a text, got {name!r:.60}; pass a str")
 
 
 def _times(term: Tensor, weight: float | None) -> Tensor:

@@ -8,7 +8,7 @@ from torch import Tensor
 
 
 def seeded(seed: int) -> Tensor:
-    """The state of a fresh CPU generator with this seed, as bytes.
+    """The state of a fresh CPU generator with this seed (0 to 2^63 - 1), as bytes.
 
     Example:
         >>> seeded(0).dtype

@@ -1,6 +1,5 @@
 """Weights that never change."""
 
-import math
 from collections.abc import Mapping
 from typing import Unpack, final
 
@@ -8,9 +7,9 @@ import torch
 from torch import Tensor
 
 from poise.balance.balancer import Balancer, Machinery
+from poise.balance.checks import real
 from poise.balance.names import numbered
 from poise.balance.rule import GradientRule, Seen
-from poise.errors import BalanceError
 
 
 @final
@@ -33,10 +32,7 @@ class FixedRule(GradientRule):
         super().__init__()
         weights = numbered("Fixed", weights)
         for name, one in weights.items():
-            if not math.isfinite(one):
-                raise BalanceError(
-                    f"Fixed: expected a finite weight for term {name!r}, got {one}; pass a number"
-                )
+            real("Fixed", f"the weight of {name!r}", one)
         values = torch.tensor(list(weights.values()), dtype=torch.float64)
         self.register_buffer("values", values, persistent=False)  # not a memory
 

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from poise.balance.balancer import Balancer, Machinery
+from poise.balance.checks import real
 from poise.balance.names import named
 from poise.balance.ranks import added
 from poise.balance.rule import GradientRule, Seen
@@ -51,12 +52,8 @@ class GradNormRule(GradientRule):
     def __init__(self, names: Iterable[str], *, alpha: float = 1.5, lr: float = 0.025) -> None:
         super().__init__()
         self.names = named("GradNorm", names)
-        if not (alpha >= 0 and lr > 0):
-            raise BalanceError(
-                f"GradNorm: expected alpha of at least 0 and lr above 0, got {alpha} and {lr}; "
-                "the paper has 1.5 and 0.025"
-            )
-        self.alpha, self.lr = alpha, lr
+        self.alpha = real("GradNorm", "alpha", alpha, "of at least 0", lambda one: one >= 0)
+        self.lr = real("GradNorm", "lr", lr, "above 0", lambda one: one > 0)
         count = len(self.names)
         self.register_buffer("logits", torch.zeros(count, dtype=torch.float64))
         self.register_buffer("first", torch.full((count,), torch.nan, dtype=torch.float64))

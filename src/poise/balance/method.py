@@ -201,9 +201,9 @@ def find(method: str) -> Row:
         >>> find("nash").needs
         ('cvxpy', 'ecos', 'scipy')
     """
-    if method in METHODS:
+    if method in [*METHODS]:  # a list, since what has no hash may be passed
         return METHODS[method]
-    if method in LEFT_OUT:
+    if method in [*LEFT_OUT]:
         raise BalanceError(f"method {method!r} is not offered: {LEFT_OUT[method]}; take another")
     near = get_close_matches(str(method), METHODS, n=1, cutoff=0.5)
     hint = f" Did you mean {near[0]!r}?" if near else ""

@@ -9,6 +9,7 @@ from typing import Any, cast, final
 import torch
 from torch import Tensor
 
+from poise.balance.checks import integer
 from poise.balance.dice import seeded, thrown
 from poise.balance.kept import Peer
 from poise.balance.named_options import by_term
@@ -57,6 +58,7 @@ class MethodRule(GradientRule):
         super().__init__()
         self.row = row
         self.names = tuple(names)
+        seed = integer(f"Method {row.name!r}", "seed", seed, 0)
         self.options = {**row.options, **options}
         self._solvers: dict[tuple[str, ...], Solver] = {}
         count = len(self.names)
@@ -89,10 +91,11 @@ class MethodRule(GradientRule):
                     solver.weigh(easy)
         except ImportError as error:
             raise MissingExtraError(f"{say}: {error}; pip install 'poise[balance]'") from error
-        except (TypeError, ValueError, AttributeError, KeyError) as error:
+        except (TypeError, AttributeError, KeyError, RuntimeError, *failures()) as error:
+            why = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise BalanceError(
                 f"{say}: expected options that its weighting in TorchJD takes, got "
-                f"{self.options}: {error}; see the docs of torchjd.aggregation"
+                f"{self.options}: {why}; see the docs of torchjd.aggregation"
             ) from error
         self._solvers.clear()  # what has been used once remembers it
 
@@ -188,5 +191,5 @@ def failures() -> tuple[type[Exception], ...]:
         True
     """
     cvxpy = sys.modules.get("cvxpy")
-    own = (cast(type[Exception], cvxpy.error.SolverError),) if cvxpy else ()
-    return (ValueError, ArithmeticError, LinAlgError, *own)
+    own = (cvxpy.error.SolverError, cvxpy.error.DCPError) if cvxpy else ()
+    return (ValueError, ArithmeticError, LinAlgError, *cast("tuple[type[Exception], ...]", own))

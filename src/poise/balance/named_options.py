@@ -1,5 +1,6 @@
 """Options that have one number a term, given by name."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
@@ -7,7 +8,7 @@ import torch
 
 from poise.balance.balancer import Machinery
 from poise.balance.names import known
-from poise.errors import TermNameError
+from poise.errors import BalanceError, TermNameError
 
 
 def by_term(
@@ -27,6 +28,7 @@ def by_term(
         spared: Terms that such an option has no number for.
 
     Raises:
+        BalanceError: An option is NaN, which most comparisons would let pass.
         TermNameError: A dict names an unknown term or leaves one out.
 
     Example:
@@ -36,6 +38,8 @@ def by_term(
     made: dict[str, Any] = {}
     for key, value in options.items():
         if not isinstance(value, Mapping):
+            if isinstance(value, float) and math.isnan(value):
+                raise BalanceError(f"{who}: expected a number in option {key!r}, got nan; pass one")
             made[key] = value
             continue
         numbers = cast(Mapping[str, float], value)

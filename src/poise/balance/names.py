@@ -16,7 +16,7 @@ def named(who: str, names: Iterable[str]) -> tuple[str, ...]:
         >>> named("Balancer", ["ce", "kl"])
         ('ce', 'kl')
     """
-    found = tuple(names)
+    found = tuple(names) if isinstance(names, Iterable) else ()  # pyright: ignore[reportUnnecessaryIsInstance] -- users pass anything
     texts = not isinstance(names, str) and all(isinstance(one, str) for one in found)  # pyright: ignore[reportUnnecessaryIsInstance] -- users pass anything
     if texts and found and len(set(found)) == len(found):
         return found
@@ -47,7 +47,7 @@ def numbered(who: str, given: Mapping[str, float]) -> dict[str, float]:
     for name, one in given.items():
         try:
             found[name] = float("none" if isinstance(one, str) else one)
-        except (TypeError, ValueError, RuntimeError) as error:
+        except (TypeError, ValueError, RuntimeError, OverflowError) as error:
             raise BalanceError(
                 f"{who}: expected a number for term {name!r}, got {one!r:.60}; pass a float"
             ) from error

@@ -1,6 +1,5 @@
 """Division of each value by its own running mean, with a warning."""
 
-import math
 import warnings
 from collections.abc import Mapping
 from typing import Unpack, final
@@ -9,9 +8,10 @@ import torch
 from torch import Tensor
 
 from poise.balance.balancer import Balancer, Machinery
+from poise.balance.checks import real
 from poise.balance.names import numbered
 from poise.balance.rule import ValueRule
-from poise.errors import BalanceError, PoiseWarning
+from poise.errors import PoiseWarning
 
 WARNING = (
     "RunningMean makes values equal, not gradients: a term whose value is large while its gradient "
@@ -52,13 +52,10 @@ class RunningMeanRule(ValueRule):
         super().__init__()
         weights = numbered("RunningMean", weights)
         self.names = tuple(weights)
-        good = all(math.isfinite(one) for one in weights.values())
-        if not (good and 0 <= decay < 1 and floor > 0):
-            raise BalanceError(
-                "RunningMean: expected finite weights, decay in [0, 1) and floor above 0, got "
-                f"{dict(weights)}, {decay} and {floor}; change what is outside"
-            )
-        self.decay, self.floor = decay, floor
+        for name, one in weights.items():
+            real("RunningMean", f"the weight of {name!r}", one)
+        self.decay = real("RunningMean", "decay", decay, "in [0, 1)", lambda one: 0 <= one < 1)
+        self.floor = real("RunningMean", "floor", floor, "above 0", lambda one: one > 0)
         count = len(self.names)
         values = torch.tensor(list(weights.values()), dtype=torch.float64)
         self.register_buffer("weights", values, persistent=False)  # not a memory

@@ -194,7 +194,7 @@ def listed(name: str) -> Line:
         >>> listed("uw").learned
         'log_var'
     """
-    if name in SCALARIZERS:
+    if name in [*SCALARIZERS]:  # a list, since what has no hash may be passed
         return SCALARIZERS[name]
     near = get_close_matches(str(name), SCALARIZERS, n=1, cutoff=0.5)
     hint = f" Did you mean {near[0]!r}?" if near else ""
@@ -203,14 +203,16 @@ def listed(name: str) -> Line:
     )
 
 
-def Scalarizer(name: str, names: Iterable[str], *, seed: int = 0, **options: object) -> Balancer:
+def Scalarizer(
+    scalarizer: str, names: Iterable[str], *, seed: int = 0, **options: object
+) -> Balancer:
     """A balancer whose total is a published function of the values, by TorchJD.
 
     It looks at values, not at gradients: what a term does to the parameters can be far from what
     its value says. Its weights reach the heads too.
 
     Args:
-        name: Its name; `methods()` lists them all.
+        scalarizer: Its name; `methods()` lists them all.
         names: Names of the terms.
         seed: For `random`, whose generator is part of the state; the global one is left alone.
         **options: Options of the scalarizer of TorchJD that has this name, and those of
@@ -227,5 +229,5 @@ def Scalarizer(name: str, names: Iterable[str], *, seed: int = 0, **options: obj
     """
     names = named("Scalarizer", names)
     machinery = split(options)
-    rule = ScalarizerRule(listed(name), names, seed=seed, **options)
+    rule = ScalarizerRule(listed(scalarizer), names, seed=seed, **options)
     return Balancer(names, rule, **machinery)

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from poise.balance.checks import integer
 from poise.balance.dice import seeded, thrown
 from poise.balance.kept import Peer
 from poise.balance.named_options import by_term
@@ -127,6 +128,7 @@ class ScalarizerRule(ValueRule):
         super().__init__()
         self.line = line
         self.names = tuple(names)
+        seed = integer(f"Scalarizer {line.name!r}", "seed", seed, 0)
         self._told, self._totals = False, 0
         equal = {key: dict.fromkeys(self.names, 1.0 / len(self.names)) for key in line.equal}
         self.options: dict[str, object] = {**line.options, **equal, **options}
@@ -150,7 +152,7 @@ class ScalarizerRule(ValueRule):
                 self._peer(self.names, torch.ones(()))(torch.ones(len(self.names)))
         except ImportError as error:
             raise MissingExtraError(f"{say}: {error}; pip install 'poise[balance]'") from error
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, AttributeError, RuntimeError, ArithmeticError) as error:
             raise BalanceError(
                 f"{say}: expected options that it takes in TorchJD, got {self.options}: {error}; "
                 "see the docs of torchjd.scalarization"

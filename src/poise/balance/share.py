@@ -10,12 +10,14 @@ import torch
 from torch import Tensor
 
 from poise.balance.balancer import Balancer, Machinery
+from poise.balance.checks import integer, real
 from poise.balance.names import numbered
 from poise.balance.rule import GradientRule, Seen
 from poise.errors import BalanceError, PoiseWarning
 from poise.probe.typed import numbers, rows
 
 Total = Literal["natural"] | float
+WHO = "GradientShare"
 
 
 @final
@@ -68,11 +70,13 @@ class ShareRule(GradientRule):
         floor: float = 1e-4,
     ) -> None:
         super().__init__()
-        shares = numbered("GradientShare", shares)
-        _check(shares, total, decay, warmup, floor)
-        self.total = None if total == "natural" else float(total)
-        self.decay, self.per_sample = decay, per_sample
-        self.warmup, self.floor = warmup, floor
+        shares = numbered(WHO, shares)
+        _check(shares, per_sample)
+        self.total = _total(total)
+        self.decay = real(WHO, "decay", decay, "in [0, 1)", lambda one: 0 <= one < 1)
+        self.per_sample = per_sample
+        self.warmup = integer(WHO, "warmup", warmup, 0)
+        self.floor = real(WHO, "floor", floor, "in [0, 1)", lambda one: 0 <= one < 1)
         self.absolute = self.total is not None
         self.names = tuple(shares)
         self._said: set[str] = set()
@@ -224,24 +228,21 @@ def GradientShare(
     return Balancer(shares, rule, **machinery)
 
 
-def _check(
-    shares: Mapping[str, float], total: Total, decay: float, warmup: int, floor: float
-) -> None:
+def _check(shares: Mapping[str, float], per_sample: object) -> None:
     for name, one in shares.items():
-        if not (math.isfinite(one) and one >= 0):
-            raise _wrong(f"a share of at least 0 for term {name!r}", one)
+        real(WHO, f"the share of {name!r}", one, "of at least 0", lambda share: share >= 0)
     if not sum(shares.values()) > 0:
         raise _wrong("a share above 0 for some term", dict(shares))
-    number = isinstance(total, int | float) and 0 < total < math.inf
-    if total != "natural" and not number:
-        raise _wrong("total 'natural' or a number above 0", total)
-    if not 0 <= decay < 1:
-        raise _wrong("decay in [0, 1)", decay)
-    if warmup < 0:
-        raise _wrong("warmup of at least 0 steps", warmup)
-    if not 0 <= floor < 1:
-        raise _wrong("floor in [0, 1)", floor)
+    if not isinstance(per_sample, bool):
+        raise _wrong("per_sample True or False", per_sample)
+
+
+def _total(total: object) -> float | None:
+    """None stands for the natural one."""
+    if isinstance(total, str) and total == "natural":
+        return None
+    return real(WHO, "total", total, "above 0, or 'natural'", lambda one: one > 0)
 
 
 def _wrong(expected: str, got: object) -> BalanceError:
-    return BalanceError(f"GradientShare: expected {expected}, got {got!r}; change that option")
+    return BalanceError(f"{WHO}: expected {expected}, got {got!r:.60}; change that option")

@@ -7,9 +7,9 @@ import torch
 from torch import Tensor, nn
 
 from poise.balance.balancer import Balancer, Machinery
+from poise.balance.checks import range_of, real
 from poise.balance.names import named
 from poise.balance.rule import ValueRule
-from poise.errors import BalanceError
 
 
 @final
@@ -40,14 +40,10 @@ class UncertaintyRule(ValueRule):
     ) -> None:
         super().__init__()
         self.names = named("Uncertainty", names)
-        low, high = limits
-        if not low <= start <= high:
-            raise BalanceError(
-                f"Uncertainty: expected a start between the limits, got {start} and {limits}; "
-                "widen them"
-            )
-        self.limits = (low, high)
-        self.log_variance = nn.Parameter(torch.full((len(self.names),), float(start)))
+        self.limits = low, high = range_of("Uncertainty", "limits", limits)
+        inside = f"within its limits {low:g} to {high:g}"
+        first = real("Uncertainty", "start", start, inside, lambda one: low <= one <= high)
+        self.log_variance = nn.Parameter(torch.full((len(self.names),), first))
 
     def forward(self, values: Tensor, terms: tuple[str, ...]) -> Tensor:
         """The total of the present terms; it can be negative, since s can be."""
@@ -82,7 +78,7 @@ def Uncertainty(
         **machinery: As in `Balancer`.
 
     Raises:
-        BalanceError: The start is outside of the limits.
+        BalanceError: An option is no number, or the start is outside of the limits.
         TermNameError: The names are no different texts, or none.
 
     Example:

@@ -54,6 +54,8 @@ def progress(label: str) -> Generator[Callable[[float], None]]:
         yield lambda share: bar.update(task, total=1.0 if share > 0 else None, completed=share)
     finally:
         timer.cancel()
+        if console.is_terminal:
+            timer.join()  # it may just be starting the bar
         if bar.live.is_started:
             bar.stop()
 
@@ -65,6 +67,21 @@ def print_json(data: object) -> None:
     text = orjson.dumps(data, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
     sys.stdout.buffer.write(text)
     sys.stdout.flush()
+
+
+def check_page(target: Path) -> None:
+    """Says before long work that its page could not be written.
+
+    Raises:
+        ReportError: There is no such folder.
+    """
+    from poise.errors import ReportError
+
+    if not target.parent.is_dir():
+        raise ReportError(
+            f"cannot write the report to {target}: there is no folder {target.parent}; make it or "
+            "give another file"
+        )
 
 
 def write_page(text: str, target: Path) -> None:
@@ -80,7 +97,7 @@ def write_page(text: str, target: Path) -> None:
     except OSError as error:
         message = (
             f"cannot write the report to {target}: {error.strerror}; "
-            "give --html a file in a folder that exists and can be written"
+            "give a file in a folder that exists and can be written"
         )
         raise ReportError(message) from error
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from poise.commands.output import print_json, progress, write_page
+from poise.commands.output import check_page, print_json, progress, write_page
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -97,12 +97,11 @@ def run(
     folder = out or Path("runs") / f"{name}-{variant}"
     data = _data(recipe, {"mgf": mgf, "text": text, "ohlc": ohlc})
     recipe.variant(variant)
-    if against is not None:
-        recipe.variant(against)
+    if html is not None and html.parent not in (folder, *folder.parents):  # made by the training
+        check_page(html)
+    other = None if against is None else _second(recipe, variant, folder, against)
     _train(recipe, variant, folder, seed, data, quick=quick)
-    other = None
-    if against is not None:
-        other = folder.with_name(f"{folder.name}-against-{against}")
+    if against is not None and other is not None:
         _train(recipe, against, other, seed, data, quick=quick)
     if as_json:
         print_json(_as_json(recipe, variant, folder, against, other))
@@ -127,6 +126,23 @@ def _data(recipe: "Recipe", given: dict[str, Path | None]) -> Path | None:
         takes = f"it takes --{recipe.data}" if recipe.data else "it makes its own data"
         raise RecipeError(f"recipe {recipe.name!r} does not take --{wrong[0]}; {takes}")
     return named.get(recipe.data or "")
+
+
+def _second(recipe: "Recipe", variant: str, folder: Path, against: str) -> Path:
+    """Where the variant to compare with is recorded; refused before the first one is trained."""
+    from poise.errors import RecipeError
+
+    recipe.variant(against)
+    if against == variant:
+        others = ", ".join(one.name for one in recipe.variants if one.name != variant)
+        raise RecipeError(
+            f"recipe {recipe.name!r}: expected another variant to compare with, got {against!r} on "
+            f"both sides; give --compare one of {others}"
+        )
+    named = folder.resolve() if folder.name in ("", "..") else folder
+    other = Path(f"{named}-against-{against}")
+    module().running.vacant(other)
+    return other
 
 
 def _train(

@@ -1,7 +1,9 @@
 """The command `poise watch`."""
 
+import io
+import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, cast
 
 import typer
 
@@ -17,4 +19,6 @@ def watch(
 
     from poise.view.viewing import view
 
+    # A name that the terminal's encoding lacks is shown escaped and must not end the view.
+    cast(io.TextIOWrapper, sys.stdout).reconfigure(errors="backslashreplace")
     view(path, Console(), once=once)

@@ -3,10 +3,11 @@
 import math
 from collections.abc import Sequence
 from functools import partial
-from typing import cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor
+from torch.autograd.graph import get_gradient_edge
 from torch.utils.hooks import RemovableHandle
 
 from poise.probe.quiet import probing
@@ -43,16 +44,14 @@ class Unexplained:
         known = [(one, gradient) for one, gradient in pairs if gradient is not None]
         self._explained = [gradient for _, gradient in known]
         self._whole = whole
-        self._coming: list[Tensor | None] = [None] * len(known)
         self._arrived: list[Tensor | None] = [None] * len(known)
-        self._handles: list[RemovableHandle] = []
-        for at, (one, _) in enumerate(known):
-            # A gradient comes by in autograd.grad too; only backward() leaves it there.
-            come, arrive = partial(self._come, at), partial(self._arrive, at)
-            self._handles += [
-                cast(RemovableHandle, one.register_hook(come)),  # pyright: ignore[reportUnknownMemberType] -- torch leaves it untyped
-                cast(RemovableHandle, one.register_post_accumulate_grad_hook(arrive)),  # pyright: ignore[reportUnknownMemberType]
-            ]
+        # At the nodes that accumulate: autograd.grad only comes by at a tensor, and hooks of
+        # tensors make `Balancer.backward` take another way with other rounding.
+        self._nodes = [get_gradient_edge(one).node for one, _ in known]
+        self._handles = [
+            cast(RemovableHandle, cast(Any, one).register_prehook(partial(self._arrive, at)))
+            for at, one in enumerate(self._nodes)
+        ]
 
     def share(self) -> float | None:
         """Part of the rest in the norms of all terms and of the rest; ends the listening.
@@ -80,16 +79,15 @@ class Unexplained:
         """Ends the listening, so that what comes later does not count; twice does nothing."""
         for handle in self._handles:
             handle.remove()
-        self._handles = []
+        self._handles, self._nodes = [], []
 
-    def _come(self, at: int, gradient: Tensor) -> None:
-        if not probing():
-            self._coming[at] = full(gradient).to(self._explained[at].dtype, copy=True)
-
-    def _arrive(self, at: int, _: Tensor) -> None:
-        fresh, known = self._coming[at], self._arrived[at]
-        if fresh is not None and not probing():
-            self._arrived[at] = fresh if known is None else known + fresh
+    def _arrive(self, at: int, gradients: tuple[Tensor | None, ...]) -> None:
+        (gradient,) = gradients
+        if probing() or gradient is None:
+            return
+        fresh, known = full(gradient), self._arrived[at]
+        fresh = fresh.to(self._explained[at].dtype, copy=True)
+        self._arrived[at] = fresh if known is None else known + fresh
 
 
 def _dot(one: Tensor, other: Tensor) -> float:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 
 from poise.errors import RecipeError
@@ -63,6 +64,20 @@ class Job:
     quick: bool
     data: Path | None
     progress: Callable[[float], None]
+
+
+def trained_by(module: str) -> Callable[[Job], None]:
+    """The function `train` of a module that is imported when it is called: it may be heavy.
+
+    Example:
+        >>> trained_by("poise.recipes.multitask.training").__name__
+        'train'
+    """
+
+    def train(job: Job) -> None:
+        import_module(module).train(job)
+
+    return train
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

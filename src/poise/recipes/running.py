@@ -9,6 +9,10 @@ import torch
 
 from poise.errors import MissingExtraError, RecipeError
 from poise.recipes.recipe import Job, Recipe
+from poise.record.schema import FILE
+
+LARGEST_SEED = 2**31 - 1
+"""PyTorch looks at no more than 32 bits of a seed: larger ones repeat smaller ones."""
 
 
 def run(
@@ -30,7 +34,7 @@ def run(
         recipe: As `find` gives it.
         variant: Name of one of its variants.
         out: Run directory; must not hold a run.
-        seed: Decides weights, data and order.
+        seed: Decides weights, data and order; 0 to `LARGEST_SEED`.
         quick: A shorter training, for tests.
         data: A file of real data; only for recipes that take it.
         progress: Is called with the share done, 0 to 1.
@@ -39,8 +43,8 @@ def run(
         The run directory, for `poise.read_run`, `poise.diagnose` and `poise.compare`.
 
     Raises:
-        RecipeError: An unknown variant, a directory with a run in it, data that the recipe does not
-            take or that are not there.
+        RecipeError: An unknown variant, a seed out of range, a directory with a run in it, data
+            that the recipe does not take or that are not there.
         MissingExtraError: The recipe needs a package that is not installed.
 
     Example:
@@ -55,9 +59,8 @@ def run(
     out = Path(out)
     recipe.variant(variant)
     _packages(recipe)
-    if (out / "run.jsonl").exists():
-        message = f"{out} holds a run already; give another directory or remove this one"
-        raise RecipeError(message)
+    _seed(recipe, seed)
+    vacant(out)
     given = None if data is None else _data(recipe, Path(data))
     job = Job(
         variant=variant,
@@ -76,6 +79,20 @@ def run(
     return out
 
 
+def vacant(out: Path) -> None:
+    """Makes sure that a directory holds no run.
+
+    Raises:
+        RecipeError: It holds one.
+
+    Example:
+        >>> vacant(Path("no/such/folder"))
+    """
+    if (out / FILE).exists():
+        message = f"{out} holds a run already; give another directory or remove this one"
+        raise RecipeError(message)
+
+
 def _silent(share: float) -> None:
     """Nobody watches the progress."""
     del share
@@ -89,6 +106,14 @@ def _packages(recipe: Recipe) -> None:
             "pip install 'poise[recipes]'"
         )
         raise MissingExtraError(message)
+
+
+def _seed(recipe: Recipe, seed: int) -> None:
+    if type(seed) is not int or not 0 <= seed <= LARGEST_SEED:
+        raise RecipeError(
+            f"recipe {recipe.name!r} expected a whole number from 0 to {LARGEST_SEED} as seed, got "
+            f"{seed!r}; give such a number"
+        )
 
 
 def _data(recipe: Recipe, path: Path) -> Path:

@@ -108,30 +108,57 @@ def measured(one: Comparison) -> list[Row]:
         for title, pairs in (("gradient share", one.gradient_shares), ("response", one.responses))
         if pairs
     ]
-    head = ("term", *(title for title, _ in columns))
+    only = dict.fromkeys(one.only_before, "BEFORE") | dict.fromkeys(one.only_after, "AFTER")
     return [
-        head,
-        *((plain.name(name, 20), *(arrow(pairs, name) for _, pairs in columns)) for name in names),
+        ("term", *(title for title, _ in columns)),
+        *(
+            (
+                plain.name(name, 20),
+                *(arrow(pairs, name, only.get(name, "")) for _, pairs in columns),
+            )
+            for name in names
+        ),
     ]
 
 
 def motion(one: Comparison) -> str:
     """How far modules move in an optimizer step, before -> after; empty if not measured."""
-    parts = [f"{plain.name(name)} {arrow(one.motion, name)}" for name in one.motion]
+    pairs = one.motion.values()
+    before, after = [each.before for each in pairs], [each.after for each in pairs]
+    both = any(each is not None for each in before) and any(each is not None for each in after)
+    parts: list[str] = []
+    for name, pair in one.motion.items():
+        # Motion is measured of all modules that train, so what a side lacks it does not have.
+        only = "BEFORE" if pair.after is None else "AFTER" if pair.before is None else ""
+        parts.append(f"{plain.name(name)} {arrow(one.motion, name, only if both else '')}")
     more = f" and {len(parts) - MOVED} more" if len(parts) > MOVED else ""
     return ", ".join(parts[:MOVED]) + more
 
 
-def arrow(pairs: Mapping[str, Pair], name: str) -> str:
-    """Both medians as percentages.
+def arrow(pairs: Mapping[str, Pair], name: str, only: str = "") -> str:
+    """Both medians as percentages; empty where neither side has one.
+
+    Args:
+        pairs: By name.
+        name: Whose.
+        only: The side that alone has it, in words; empty where both have it.
 
     Example:
+        >>> arrow({"ce": Pair(before=0.5, after=0.25)}, "ce")
+        '50% -> 25%'
         >>> arrow({"ce": Pair(before=0.5, after=None)}, "ce")
-        '50% -> unknown'
+        '50% -> not measured'
+        >>> arrow({"ce": Pair(before=0.5, after=None)}, "ce", "BEFORE")
+        '50% (only in BEFORE)'
     """
     one = pairs.get(name, Pair(before=None, after=None))
-    both = ("unknown" if each is None else plain.percent(each) for each in (one.before, one.after))
-    return " -> ".join(both)
+    known = [plain.percent(each) for each in (one.before, one.after) if each is not None]
+    if not known:
+        return ""
+    if only and len(known) == 1:
+        return f"{known[0]} (only in {only})"
+    both = (one.before, one.after)
+    return " -> ".join("not measured" if each is None else plain.percent(each) for each in both)
 
 
 def findings(one: Comparison) -> Iterator[tuple[str, list[str]]]:

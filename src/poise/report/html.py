@@ -9,13 +9,10 @@ from poise.report.charts import chart_data
 from poise.report.measured import measured
 from poise.report.order import grouped
 from poise.report.reading import reading
-from poise.report.shell import page
+from poise.report.shell import page, told
 from poise.report.subject import is_column, where
 from poise.report.terminal import lacking
 from poise.run import Run
-
-EVIDENCE = 3
-"""Facts shown at once; the further ones unfold."""
 
 
 def render_html(diagnosis: Diagnosis) -> str:
@@ -106,20 +103,10 @@ def _suggestion(found: Suggestion | None) -> dict[str, object] | None:
 
 
 def _finding(one: Finding, number: str, run: Run) -> dict[str, object]:
-    return {
+    return told(one) | {
         "number": number,
-        "severity": one.severity.value,
-        "fault": one.fault.value,
-        "rule": one.rule,
         "columns": is_column(one, run),
         "terms": [plain.name(term) for term in one.terms[:6]],
         "more_terms": max(len(one.terms) - 6, 0),
         "steps": where(one, run),
-        "summary": plain.prose(one.summary, one),
-        "evidence": [plain.prose(fact.text, one) for fact in one.evidence[:EVIDENCE]],
-        "further": [plain.prose(fact.text, one) for fact in one.evidence[EVIDENCE:]],
-        "cause": plain.prose(one.cause, one),
-        "action": plain.prose(one.action, one),
-        "verify_is_code": plain.is_code(one.verify),
-        "verify": "\n".join(plain.lines(one.verify)),
     }

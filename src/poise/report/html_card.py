@@ -3,16 +3,11 @@
 import math
 from collections.abc import Iterable
 
-import numpy as np
-
 from poise.doctor.card import Card, Curve, Slope
-from poise.doctor.finding import Finding, Severity
-from poise.report import card_rows, plain, scales
-from poise.report.shell import page
-from poise.report.traces import Json, short
-
-EVIDENCE = 3
-"""Facts shown at once; the further ones unfold."""
+from poise.doctor.finding import Severity
+from poise.report import card_rows, plain
+from poise.report.shell import page, told
+from poise.report.traces import Json, panel, short
 
 
 def render_card_html(card: Card) -> str:
@@ -30,7 +25,9 @@ def render_card_html(card: Card) -> str:
             if (amount := sum(one.severity is severity for one in card.findings))
         ],
         clean=card.clean,
-        findings=[_finding(one, number) for number, one in enumerate(card.findings, start=1)],
+        findings=[
+            told(one) | {"number": str(number)} for number, one in enumerate(card.findings, start=1)
+        ],
         facts=[plain.plain(one.text) for one in card.facts],
         errors=card_rows.errors(curve) if curve is not None else [],
         error_words=curve.x_label if curve is not None else "",
@@ -95,42 +92,17 @@ def _panel(
     lines: dict[str, tuple[float, ...]],
 ) -> Json:
     order = sorted(range(len(x)), key=lambda k: x[k])
-    values = [y for line in lines.values() for y in line if math.isfinite(y)]
-    choice = scales.choose(np.asarray(values, dtype=np.float64))
-    return {
-        "id": identity,
-        "title": title,
-        "axis": axis,
-        "kind": "lines",
-        "scale": choice.scale.value,
-        "threshold": choice.threshold,
-        "series": [
-            {
-                "name": plain.name(name),
-                "split": "",
-                "solid": True,
-                "total": False,
-                "count": len(x),
-                "x": [math.log10(x[k]) for k in order],
-                "y": [short(line[k]) for k in order],
-                "bad": [],
-            }
-            for name, line in lines.items()
-        ],
-    }
-
-
-def _finding(one: Finding, number: int) -> dict[str, object]:
-    return {
-        "number": str(number),
-        "severity": one.severity.value,
-        "fault": one.fault.value,
-        "rule": one.rule,
-        "summary": plain.prose(one.summary, one),
-        "evidence": [plain.prose(fact.text, one) for fact in one.evidence[:EVIDENCE]],
-        "further": [plain.prose(fact.text, one) for fact in one.evidence[EVIDENCE:]],
-        "cause": plain.prose(one.cause, one),
-        "action": plain.prose(one.action, one),
-        "verify_is_code": plain.is_code(one.verify),
-        "verify": "\n".join(plain.lines(one.verify)),
-    }
+    series: list[Json] = [
+        {
+            "name": plain.name(name),
+            "split": "",
+            "solid": True,
+            "total": False,
+            "count": len(x),
+            "x": [math.log10(x[k]) for k in order],
+            "y": [short(line[k]) for k in order],
+            "bad": [],
+        }
+        for name, line in lines.items()
+    ]
+    return panel(identity, title, axis, series)

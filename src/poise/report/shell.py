@@ -10,8 +10,12 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 from poise import __version__
+from poise.doctor.finding import Finding
+from poise.report import plain
 
 ASSETS = Path(__file__).parent / "assets"
+EVIDENCE = 3
+"""Facts of a finding that are shown at once; the further ones unfold."""
 
 
 def page(template: str, data: object, **parts: object) -> str:
@@ -49,6 +53,23 @@ def embedded(data: object) -> str:
     for one in "<>&\u2028\u2029":
         text = text.replace(one, f"\\u{ord(one):04x}")
     return text
+
+
+def told(one: Finding) -> dict[str, object]:
+    """What a page says of a finding, as the templates take it."""
+    facts = [plain.prose(fact.text, one) for fact in one.evidence]
+    return {
+        "severity": one.severity.value,
+        "fault": one.fault.value,
+        "rule": one.rule,
+        "summary": plain.prose(one.summary, one),
+        "evidence": facts[:EVIDENCE],
+        "further": facts[EVIDENCE:],
+        "cause": plain.prose(one.cause, one),
+        "action": plain.prose(one.action, one),
+        "verify_is_code": plain.is_code(one.verify),
+        "verify": "\n".join(plain.lines(one.verify)),
+    }
 
 
 def _policy(styles: list[str], scripts: list[str]) -> str:

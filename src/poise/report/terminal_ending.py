@@ -24,7 +24,8 @@ def render_ending(found: Ending, console: Console, *, title: str, metric: str = 
     page.line(f"{_made(found)}, {plain.count(found.records, 'training record')}")
     page.table(_rows(found))
     if found.place:
-        page.line((f"gradient shares {plain.plain(found.place)}", DIM), indent=2, hang=2)
+        told = f"gradient % {plain.plain(found.place)}: medians while a term's weight is not 0"
+        page.line((told, DIM), indent=2, hang=2)
     for name in sorted(found.metrics, key=lambda one: one != metric):
         mark = " (decides)" if name == metric else ""
         page.line((f"{plain.name(name)}{mark}: ", BOLD), plain.brief(found.metrics[name]))

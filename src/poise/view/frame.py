@@ -13,12 +13,10 @@ from poise.report import plain
 from poise.report.terminal import COLOURS, GOOD
 from poise.view.growing import Growing, numbers
 from poise.view.history import ASCII, BLOCKS, History, sparkline
+from poise.view.terms import SPARK, last_probe, terms_table
 
 FINDINGS = 6
-TERMS = 30
-"""More findings and terms than these are counted."""
-SPARK = 24
-"""Cells of a sparkline."""
+"""More findings than these are counted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +35,13 @@ class Examined:
 
 
 def frame(
-    run: Growing, path: str, recording: bool | None, examined: Examined, console: Console
+    run: Growing,
+    path: str,
+    recording: bool | None,
+    examined: Examined,
+    console: Console,
+    *,
+    skipped: int = 0,
 ) -> Group:
     """Everything about the run, for `console`'s width and characters.
 
@@ -47,13 +51,16 @@ def frame(
         recording: Whether its recorder is at work; None where that is not known.
         examined: The findings.
         console: Where it will be printed.
+        skipped: Lines of the record that are no records.
     """
     heights = BLOCKS if "utf" in console.encoding.lower() else ASCII
     parts: list[RenderableType] = [_head(run, path, recording)]
+    if skipped:
+        parts.append(Text(f"{plain.count(skipped, 'line')} of it cannot be read", "dim"))
     if run.step is not None:
         parts += [_progress(run, recording), *_whole(run, heights)]
     if run.terms:
-        parts += [Text(), _terms(run, console.width, heights)]
+        parts += [Text(), terms_table(run, console.width, heights), *_measured(run)]
     parts += [*_evals(run), *_events(run), Text(), *_findings(examined)]
     return Group(*parts)
 
@@ -68,16 +75,16 @@ def _head(run: Growing, path: str, recording: bool | None) -> Text:
 
 def _progress(run: Growing, recording: bool | None) -> RenderableType:
     assert run.step is not None
-    total, speed = run.header.total_steps, run.speed
+    done, total, speed = run.step + 1, run.header.total_steps, run.speed
     words = f"step {run.step:,}" + (f" of {total:,}" if total else "")
     if speed:
         words += f"  {plain.brief(speed)} steps/s"
-        if total and total > run.step and recording is not False:
-            words += f"  {_duration((total - run.step) / speed)} left"
+        if total and total > done and recording is not False:
+            words += f"  {_duration((total - done) / speed)} left"
     if not total:
         return Text(words)
     grid = Table.grid(padding=(0, 2))
-    grid.add_row(ProgressBar(total=total, completed=min(run.step, total), width=SPARK), words)
+    grid.add_row(ProgressBar(total=total, completed=min(done, total), width=SPARK), words)
     return grid
 
 
@@ -109,7 +116,7 @@ def _whole(run: Growing, heights: str) -> Iterator[Text]:
         )
         facts.append(f"learning rate {shown}")
     if run.micro is not None:
-        facts.append(plain.count(run.micro, "micro-batch").replace("batchs", "batches"))
+        facts.append(f"{run.micro:,} micro-batch{'es' * (run.micro != 1)}")
     facts += [
         f"{count:,} {word}"
         for count, word in ((run.skipped, "skipped"), (run.discarded, "discarded"))
@@ -123,37 +130,11 @@ def _drawn(one: History, heights: str) -> str:
     return f"{plain.brief(one.last)} {sparkline(one.means, SPARK, heights)}"
 
 
-def _terms(run: Growing, width: int, heights: str) -> Table:
-    table = Table(box=None, padding=(0, 2, 0, 0), show_edge=False, header_style="dim")
-    place, (step, shares) = _place(run)
-    table.add_column("term", no_wrap=True, overflow="ellipsis", max_width=max(width - 70, 12))
-    for title in ("weight", "value", "", "value %"):
-        table.add_column(title, justify="left" if not title else "right", no_wrap=True)
-    if place:
-        table.add_column(f"gradient % ({place}, step {step:,})", justify="right", no_wrap=True)
-    values = run.shares
-    for name, one in list(run.terms.items())[:TERMS]:
-        cells = [
-            plain.name(name),
-            plain.brief(run.weights[name]) if name in run.weights else "",
-            plain.brief(one.recent),
-            sparkline(one.means, SPARK if width >= 90 else 8, heights),
-            plain.percent(values[name]),
-        ]
-        if place:
-            cells.append(plain.percent(shares[name]) if name in shares else "")
-        table.add_row(*map(Text, cells))
-    if (more := len(run.terms) - TERMS) > 0:
-        table.add_row(Text(f"and {more:,} more", "dim"))
-    return table
-
-
-def _place(run: Growing) -> tuple[str, tuple[int, dict[str, float]]]:
-    """Where gradients were measured last; the shared parameters before any other place."""
-    if not run.probe:
-        return "", (0, {})
-    where = "shared" if "shared" in run.probe else next(iter(run.probe))
-    return plain.name(where, 16), run.probe[where]
+def _measured(run: Growing) -> Iterator[Text]:
+    """Where and when the gradient shares of the table were measured."""
+    if (last := last_probe(run)) is not None:
+        where, step, _ = last
+        yield Text(f"gradient %: {plain.name(where, 24)}, step {step:,}", "dim")
 
 
 def _evals(run: Growing) -> Iterator[Text]:

@@ -84,12 +84,19 @@ class Growing:
 
     @property
     def shares(self) -> dict[str, float]:
-        """Value share by term over the recent records; of terms with a known weight or all as 1."""
+        """Value share by term over the recent records.
+
+        An unknown weight counts as 1. A term that is not finite has share NaN, and no say in that
+        of the others.
+        """
         sizes = {
             name: abs(one.recent * self.weights.get(name, 1.0)) for name, one in self.terms.items()
         }
-        whole = sum(sizes.values())
-        return {name: one / whole if whole > 0 else math.nan for name, one in sizes.items()}
+        whole = sum(one for one in sizes.values() if math.isfinite(one))
+        return {
+            name: one / whole if whole > 0 and math.isfinite(one) else math.nan
+            for name, one in sizes.items()
+        }
 
     @property
     def speed(self) -> float | None:

@@ -1,7 +1,9 @@
 """Follows a run on a terminal until it ends."""
 
+import os
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console, Group
@@ -49,7 +51,7 @@ class Viewing:
     @property
     def started(self) -> bool:
         """Whether there is a record."""
-        return self._follower.path.is_file()
+        return os.path.isfile(self._follower.path)  # a Path raises where a folder is closed
 
     @property
     def ended(self) -> bool:
@@ -79,8 +81,8 @@ class Viewing:
             return
         path = self._follower.path
         if (size := path.stat().st_size) > MOST_BYTES:
-            note = f"not examined: the record has {size / 1e9:.1f} GB; run poise diagnose"
-            self._examined = Examined(note=note)
+            note = f"not examined now: the record has {size / 1e9:.1f} GB; run poise diagnose"
+            self._examined = replace(self._examined, note=note)
             return
         start = self._clock()
         found = diagnose(path)
@@ -91,7 +93,14 @@ class Viewing:
     def picture(self) -> Group:
         """What is to be shown now."""
         home = self._follower.path.parent
-        return frame(self._run, str(home), held(home), self._examined, self._console)
+        return frame(
+            self._run,
+            str(home),
+            held(home),
+            self._examined,
+            self._console,
+            skipped=self._follower.skipped,
+        )
 
 
 def view(path: Path, console: Console, *, once: bool = False) -> None:
@@ -108,12 +117,12 @@ def view(path: Path, console: Console, *, once: bool = False) -> None:
     """
     viewing = Viewing(path, console)
     if once or not console.is_terminal:
+        viewing.look()
         if not viewing.started:
             raise ReadError(
                 f"{path}: expected a run directory with a run.jsonl, got none; give the path that "
                 "Watch or Recorder writes to (poise diagnose reads other logs)"
             )
-        viewing.look()
         console.print(viewing.picture())
         return
     with Live(viewing.picture(), console=console, auto_refresh=False) as live:

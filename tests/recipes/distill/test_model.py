@@ -1,5 +1,6 @@
 """Teacher and student."""
 
+import pytest
 import torch
 
 from poise.recipes.distill.model import (
@@ -9,6 +10,7 @@ from poise.recipes.distill.model import (
     STUDENT_WIDTH,
     LanguageModel,
     System,
+    teacher,
 )
 
 IDS = torch.randint(1, STUDENT_TOKENS, (2, 8), generator=torch.Generator().manual_seed(0))
@@ -50,3 +52,17 @@ def test_parts_of_the_system() -> None:
     assert hasattr(reported, "logit_projector")
     assert not hasattr(cured, "logit_projector")
     assert cured(IDS).hidden[0].shape[-1] == STUDENT_WIDTH
+
+
+def test_a_teacher_leaves_all_random_numbers_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those of this process, and those of other devices: `torch.manual_seed` would seed them."""
+    seeded: list[int] = []
+    monkeypatch.setattr(torch.cuda, "manual_seed_all", seeded.append)
+    text = "".join(f"{at} times {at} is {at * at}, as a square.\n" for at in range(1500))
+    before = torch.get_rng_state()
+    first = teacher.__wrapped__(text, 3, 0)
+    assert torch.equal(torch.get_rng_state(), before)
+    assert seeded == []
+    again = teacher.__wrapped__(text, 3, 0)
+    assert torch.equal(first.embedding, again.embedding)
+    assert not torch.equal(first.embedding, teacher.__wrapped__(text, 4, 0).embedding)

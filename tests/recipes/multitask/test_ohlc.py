@@ -96,8 +96,10 @@ WRONG = {
     "unknown type": (table().with_columns(type=pl.lit("reversal")), "got 'reversal'"),
     "span too late": (
         table().with_columns(expansion_end=pl.lit(105)),
-        "expected 0 <= expansion_start <= expansion_end <= 104, got 3 and 105 in window 0",
+        "expected whole bars with 0 <= expansion_start <= expansion_end <= 104, got 3 and 105 in "
+        "window 0",
     ),
+    "half a bar": (table().with_columns(expansion_end=pl.lit(7.5)), "got 3 and 7.5 in window 0"),
 }
 
 

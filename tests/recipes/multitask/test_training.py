@@ -4,11 +4,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 import poise
-from poise.recipes import find, run
+from poise.recipes import Job, find, run
 from poise.recipes.multitask import RECIPE
+from poise.recipes.multitask.data import Windows, make_windows
+from poise.recipes.multitask.training import HELD_OUT_SEED, WINDOWS, data_of
 from poise.recipes.multitask.weighing import CURED, UPWEIGHTED, WEIGHINGS
+from poise.recipes.running import LARGEST_SEED
 from poise.report.ending import ending
 from poise.report.measured import measured
 from poise.run import Run
@@ -153,6 +157,31 @@ def test_real_bars(tmp_path: Path) -> None:
     end = ending(poise.read_run(path))
     assert end.steps == 30
     assert 0.0 < end.metrics["countdown_error"] < 20.0
+
+
+def drawn(seed: int) -> tuple[Windows, Windows]:
+    """The windows of a seed: to train on, and held out."""
+    job = Job(
+        variant="cured", out=Path(), seed=seed, quick=True, data=None, progress=lambda _: None
+    )
+    return data_of(job)
+
+
+@pytest.mark.parametrize("seed", [0, HELD_OUT_SEED - 1, HELD_OUT_SEED, LARGEST_SEED])
+def test_no_seed_trains_on_the_held_out_windows(seed: int) -> None:
+    """Not even the one that these are drawn by; the next seed has another stream as well."""
+    data, held_out = drawn(seed)
+    assert not torch.equal(data.inputs[:1], held_out.inputs[:1])
+    first = {round(float(one.sum()), 3) for one in data.inputs}
+    assert not first & {round(float(one.sum()), 3) for one in held_out.inputs}
+    if seed < LARGEST_SEED:
+        assert not torch.equal(data.inputs, drawn(seed + 1)[0].inputs)
+
+
+def test_the_documented_seeds_draw_what_they_drew() -> None:
+    """Seeds 0 to 9, of every number in docs/, are those of the generator."""
+    for seed in (0, 9):
+        assert torch.equal(drawn(seed)[0].inputs, make_windows(WINDOWS, seed).inputs)
 
 
 def test_a_seed_is_all_that_varies(tmp_path: Path, runs: dict[str, Path]) -> None:

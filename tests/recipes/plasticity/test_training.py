@@ -27,11 +27,8 @@ Runs = dict[str, poise.Run]
 def runs(tmp_path_factory: pytest.TempPathFactory) -> Runs:
     """A quick run of every variant."""
     folder = tmp_path_factory.mktemp("plasticity")
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
     names = [one.name for one in RECIPE.variants]
     found = {name: run(RECIPE, name, folder / name, quick=True) for name in names}
-    torch.set_num_threads(threads)
     return {name: poise.read_run(path) for name, path in found.items()}
 
 

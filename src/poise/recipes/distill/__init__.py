@@ -3,15 +3,7 @@
 docs/incidents/distill.md tells the incident.
 """
 
-from poise.recipes.recipe import Job, Metric, Recipe, Variant
-
-
-def train(job: Job) -> None:
-    """Trains one variant under a watch."""
-    from poise.recipes.distill.training import train as training
-
-    training(job)
-
+from poise.recipes.recipe import Metric, Recipe, Variant, trained_by
 
 RECIPE = Recipe(
     name="distill",
@@ -43,6 +35,6 @@ RECIPE = Recipe(
     metric=Metric(name="student_perplexity"),
     data="text",
     needs=("tokenizers", "transformers"),
-    train=train,
+    train=trained_by("poise.recipes.distill.training"),
 )
 """Notes 002 and 003 of the incidents."""

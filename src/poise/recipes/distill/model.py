@@ -126,7 +126,7 @@ def teacher(text: str, seed: int, updates: int) -> LanguageModel:
     """
     source = corpus(text)
     with torch.random.fork_rng(devices=[]):  # pyright: ignore[reportUnknownMemberType] -- torch's own
-        torch.random.manual_seed(seed)  # pyright: ignore[reportUnknownMemberType] -- torch's own
+        torch.default_generator.manual_seed(seed)  # torch.manual_seed seeds other devices too
         model = LanguageModel(TEACHER_TOKENS, TEACHER_WIDTH, TEACHER_LAYERS, MASSIVE)
     optimizer = torch.optim.AdamW(model.parameters(), lr=4e-3)
     draw = torch.Generator().manual_seed(seed)

@@ -3,14 +3,7 @@
 docs/incidents/multitask.md tells what was reported, what the numbers say, and what cures it.
 """
 
-from poise.recipes.recipe import Job, Metric, Recipe, Variant
-
-
-def _train(job: Job) -> None:
-    from poise.recipes.multitask.training import train
-
-    train(job)
-
+from poise.recipes.recipe import Metric, Recipe, Variant, trained_by
 
 RECIPE = Recipe(
     name="multitask",
@@ -50,5 +43,5 @@ RECIPE = Recipe(
     metric=Metric(name="countdown_error", unit="bars"),
     data="ohlc",
     needs=(),
-    train=_train,
+    train=trained_by("poise.recipes.multitask.training"),
 )

@@ -111,11 +111,13 @@ def _labels(path: Path, table: pl.DataFrame) -> tuple[list[int], Floats, Floats]
     if unknown is not None:
         raise _refusal(path, f"a type among {', '.join(KINDS)}", repr(unknown))
     start, end = (each[one].to_numpy().astype(np.float64) for one in LABELS[1:])
-    wrong = np.flatnonzero(~((start >= 0) & (start <= end) & (end <= STEPS - 1)))
+    whole = (start == np.floor(start)) & (end == np.floor(end))
+    wrong = np.flatnonzero(~(whole & (start >= 0) & (start <= end) & (end <= STEPS - 1)))
     if len(wrong):
         at = int(wrong[0])
         got = f"{start[at]:g} and {end[at]:g} in window {each['window'][at]!r}"
-        raise _refusal(path, f"0 <= expansion_start <= expansion_end <= {STEPS - 1}", got)
+        bounds = f"0 <= expansion_start <= expansion_end <= {STEPS - 1}"
+        raise _refusal(path, f"whole bars with {bounds}", got)
     return [KINDS[one] for one in said], start, end
 
 

@@ -4,14 +4,7 @@ The total goes from 2.2 to over 7 at the step at which the precursor term starts
 tells what that was and what it was not.
 """
 
-from poise.recipes.recipe import Job, Metric, Recipe, Variant
-
-
-def _train(job: Job) -> None:
-    from poise.recipes.peptide.training import train
-
-    train(job)
-
+from poise.recipes.recipe import Metric, Recipe, Variant, trained_by
 
 RECIPE = Recipe(
     name="peptide",
@@ -29,5 +22,5 @@ RECIPE = Recipe(
     metric=Metric(name="precursor_error_ppm", unit="ppm"),
     data="mgf",
     needs=("pyteomics",),
-    train=_train,
+    train=trained_by("poise.recipes.peptide.training"),
 )

@@ -16,11 +16,7 @@ CHARGES = 8
 
 @final
 class MassEmbedding(nn.Module):
-    """Sines and cosines of a mass at waves from 2000 Da down to 0.1 Da, with a learnt scale.
-
-    Args:
-        dim: Width of the result.
-    """
+    """Sines and cosines of a mass at waves from 2000 Da down to 0.1 Da, with a learnt scale."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,13 +1,6 @@
 """A frozen Llama-type model of which one layer's attention acts by bending its MLP (NPT)."""
 
-from poise.recipes.recipe import Job, Metric, Recipe, Variant
-
-
-def _train(job: Job) -> None:
-    from poise.recipes.plasticity.training import train
-
-    train(job)
-
+from poise.recipes.recipe import Metric, Recipe, Variant, trained_by
 
 RECIPE = Recipe(
     name="plasticity",
@@ -37,6 +30,6 @@ RECIPE = Recipe(
     metric=Metric(name="relative_error"),
     data="text",
     needs=("transformers",),
-    train=_train,
+    train=trained_by("poise.recipes.plasticity.training"),
 )
 """The recipe, without anything heavy imported."""
