@@ -46,27 +46,14 @@ unit: .venv/.done
 
 bench: .venv/.done
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'
-	-$(BIN)/python benchmarks/corpus.py
-	$(BIN)/python -m tests.doctor.made 10
-	$(BIN)/python benchmarks/diagnose.py
-	$(BIN)/python benchmarks/record.py
-	$(BIN)/python benchmarks/text.py
-	$(BIN)/python benchmarks/events.py
-	$(BIN)/python benchmarks/fork.py
-	$(BIN)/python benchmarks/overhead.py
-	$(BIN)/python -m benchmarks.trackers
-	$(BIN)/python -m benchmarks.survival
-	$(BIN)/python -m benchmarks.compare incident --all --cure 20
-	$(BIN)/python -m benchmarks.compare incident --all --cured
-	$(BIN)/python -m benchmarks.compare multitask --all --cure 10 --fixes 3
-	$(BIN)/python -m benchmarks.compare autoencoder --all
-	$(BIN)/python benchmarks/balance.py
-	$(BIN)/python benchmarks/outcome.py
+	$(BIN)/python -m benchmarks
 
 zoo: .venv/.done
 	rm -rf runs/zoo
 	$(BIN)/python -m benchmarks.zoo --keep runs/zoo
 	$(BIN)/python -m benchmarks.zoo_peers runs/zoo
+	$(BIN)/python -m benchmarks.zoo_live_peers
+	$(BIN)/python -m benchmarks.thresholds --records runs/zoo > runs/zoo/thresholds.txt
 
 clean:
 	rm -rf .venv dist build runs
