@@ -9,7 +9,7 @@ SRC := src tests benchmarks examples zoo
 help:
 	@echo "make demo   train a small faulty multi-task model, diagnose it, cure it, compare, write reports"
 	@echo "make test   lint, types, import contracts and tests"
-	@echo "make bench  the benchmarks behind every number in the docs"
+	@echo "make bench  the benchmarks behind every number in the docs, hours; python -m benchmarks --help"
 	@echo "make zoo    every faulty and healthy training of zoo/: what is found, and how soon"
 
 .venv/.done: pyproject.toml constraints.txt
@@ -46,14 +46,15 @@ unit: .venv/.done
 
 bench: .venv/.done
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'
+	rm -rf runs/bench
 	$(BIN)/python -m benchmarks
 
 zoo: .venv/.done
-	rm -rf runs/zoo
+	rm -rf runs/zoo runs/rules
+	mkdir -p runs/rules
 	$(BIN)/python -m benchmarks.zoo --keep runs/zoo
+	$(BIN)/python -m benchmarks.thresholds --records runs/zoo --write runs/rules
 	$(BIN)/python -m benchmarks.zoo_peers runs/zoo
-	$(BIN)/python -m benchmarks.zoo_live_peers
-	$(BIN)/python -m benchmarks.thresholds --records runs/zoo > runs/zoo/thresholds.txt
 
 clean:
 	rm -rf .venv dist build runs

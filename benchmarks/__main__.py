@@ -7,7 +7,8 @@ needs the records of the zoo is `make zoo`. A bar says how many are done, what e
 in `FOLDER/NAME.txt`, and a table closes the run. One that fails does not stop the others; the exit
 status is 1 if any failed. `--quick` runs short versions, which show that all of them work and whose
 numbers are good for nothing. A script that lacks what it needs exits with `SKIPPED` and says so in
-its last line.
+its last line. Trainings of the incidents are kept under runs/bench and used again; `make bench`
+removes them first.
 """
 
 import argparse
@@ -68,6 +69,12 @@ BENCHMARKS = (
     ),
     Benchmark("trackers", "-m benchmarks.trackers", (PAGE,), "-m benchmarks.trackers 3"),
     Benchmark(
+        "zoo-live-peers",
+        "-m benchmarks.zoo_live_peers",
+        ("docs/zoo.md",),
+        "-m benchmarks.zoo_live_peers --only ctc",
+    ),
+    Benchmark(
         "survival",
         "-m benchmarks.survival",
         ("docs/survival.md",),
@@ -107,14 +114,14 @@ BENCHMARKS = (
     *(
         Benchmark(
             f"incident-{name}",
-            f"-m benchmarks.incident_{name}",
+            f"-m benchmarks.incident_{name} --others 2 --runs runs/bench/incidents",
             (f"docs/incidents/{name}.md",),
             f"-m benchmarks.incident_{name} --quick --seeds 1 --runs runs/quick",
         )
         for name in INCIDENTS
     ),
 )
-"""Short ones first. Each incident trains five seeds; with `--write` by hand its page is renewed."""
+"""Short ones first. With `--write`, by hand, the incidents' pages are renewed."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -266,15 +266,13 @@ def table(spent: Mapping[str, Array]) -> None:
         each = 1e3 * one.sum() / (len(one) * BLOCK)
         print(f"{name:>12} {each:>8.2f} {compared(one, spent['plain'][: len(one)])}")
     if "cockpit" in spent:
-        own, plain = spent["cockpit"], spent["plain"][: len(spent["cockpit"])]
+        own = spent["cockpit"]
+        plain = spent["plain"][: len(own)]
         times = len(own) * BLOCK // EVERY
         if times:
             dear = (own.sum() - plain.sum()) / times / (plain.sum() / (len(plain) * BLOCK))
-            print(
-                f"cockpit in {len(own) * BLOCK} steps; each of the {times} that it measured ",
-                end="",
-            )
-            print(f"costs {dear:.0f} plain ones more")
+            print(f"cockpit took part in {len(own) * BLOCK} steps", end=" and measured ")
+            print(f"{times} times, each worth {dear:.0f} plain steps")
 
 
 def versions(missing: Mapping[str, str]) -> str:
