@@ -13,6 +13,7 @@ beside it: W&B works in one. What is not installed is named with the error. `pip
 
 import os
 import platform
+import resource
 import sys
 import tempfile
 import warnings
@@ -256,7 +257,9 @@ def main() -> None:
     for name, why in missing.items():
         print(f"{name:>12} not measured: {why}")
     children = os.times()
-    print(f"processor time of child processes: {children[2] + children[3]:.1f} s")
+    print(f"processor time of child processes: {children[2] + children[3]:.1f} s", end="; ")
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1 << 20)
+    print(f"peak memory of this one: {peak:.1f} GiB")
 
 
 def table(spent: Mapping[str, Array]) -> None:
