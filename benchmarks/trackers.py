@@ -237,7 +237,7 @@ def steps(tool: Plain) -> Iterator[None]:
 
 def main() -> None:
     """Prints the table."""
-    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 48
+    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 36
     torch.set_num_threads(1)
     warnings.simplefilter("ignore")  # of the tools' own hooks and imports
     missing: dict[str, str] = {}
