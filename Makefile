@@ -9,7 +9,7 @@ SRC := src tests benchmarks examples zoo
 help:
 	@echo "make demo   train a small faulty multi-task model, diagnose it, cure it, compare, write reports"
 	@echo "make test   lint, types, import contracts and tests"
-	@echo "make bench  the benchmarks behind every number in the docs"
+	@echo "make bench  the benchmarks behind every number in the docs, hours; python -m benchmarks --help"
 	@echo "make zoo    every faulty and healthy training of zoo/: what is found, and how soon"
 
 .venv/.done: pyproject.toml constraints.txt
@@ -47,26 +47,14 @@ unit: .venv/.done
 
 bench: .venv/.done
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'
-	-$(BIN)/python benchmarks/corpus.py
-	$(BIN)/python -m tests.doctor.made 10
-	$(BIN)/python benchmarks/diagnose.py
-	$(BIN)/python benchmarks/record.py
-	$(BIN)/python benchmarks/text.py
-	$(BIN)/python benchmarks/events.py
-	$(BIN)/python benchmarks/fork.py
-	$(BIN)/python benchmarks/overhead.py
-	$(BIN)/python -m benchmarks.trackers
-	$(BIN)/python -m benchmarks.survival
-	$(BIN)/python -m benchmarks.compare incident --all --cure 20
-	$(BIN)/python -m benchmarks.compare incident --all --cured
-	$(BIN)/python -m benchmarks.compare multitask --all --cure 10 --fixes 3
-	$(BIN)/python -m benchmarks.compare autoencoder --all
-	$(BIN)/python benchmarks/balance.py
-	$(BIN)/python benchmarks/outcome.py
+	rm -rf runs/bench
+	$(BIN)/python -m benchmarks
 
 zoo: .venv/.done
-	rm -rf runs/zoo
+	rm -rf runs/zoo runs/rules
+	mkdir -p runs/rules
 	$(BIN)/python -m benchmarks.zoo --keep runs/zoo
+	$(BIN)/python -m benchmarks.thresholds --records runs/zoo --write runs/rules
 	$(BIN)/python -m benchmarks.zoo_peers runs/zoo
 
 clean:

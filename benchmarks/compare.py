@@ -54,8 +54,10 @@ def train_multitask(run: Path, seed: int, cured: bool) -> None:
     multitask.train(run, cured=cured, seed=seed)
 
 
-FIXES = ("sqrt", "raw", "shares")
-"""Times the square root of N; the raw sum; shares of the gradient with an output in its unit."""
+FIXES = ("sqrt", "raw", "unit", "shares")
+"""Times the square root of N; the raw sum; plain weights with an output in units of its range, as
+`--cured`; shares of the gradient with that output."""
+SIDES = ("before", "after")
 SHARES = {"type": 0.1, "ptr": 0.1, "binary": 0.1, "countdown": 0.7}
 
 
@@ -63,17 +65,18 @@ def train_fix(run: Path, seed: int, fix: str) -> None:
     """The multi-task training with a fix of `FIXES`."""
     torch.manual_seed(seed)
     data = multitask.make_windows(multitask.WINDOWS, seed)
-    model = multitask.Model(unit=multitask.REACH if fix == "shares" else 1.0)
+    model = multitask.Model(unit=multitask.REACH if fix in ("unit", "shares") else 1.0)
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
     normaliser, balance = multitask.Normaliser(), GradientShare(SHARES)
     with Watch(run, model=model, optimizer=optimizer, total_steps=multitask.UPDATES) as watch:
         for _ in range(multitask.UPDATES):
             batch = data.pick(torch.randperm(multitask.WINDOWS)[: multitask.BATCH])
             if fix == "shares":
-                total = watch.total(forked(model, balance, batch), balance)
+                terms = multitask.losses(model(batch.inputs, balance.fork), batch)
+                total = watch.total(terms, balance)
             else:
                 terms = multitask.losses(model(batch.inputs), batch)
-                weights = dict.fromkeys(terms, 1.0)
+                weights = multitask.WEIGHTS if fix == "unit" else dict.fromkeys(terms, 1.0)
                 if fix == "sqrt":
                     found = normaliser.weights(terms)
                     weights = {name: found[name] * COUNTS[name] ** 0.5 for name in found}
@@ -81,23 +84,6 @@ def train_fix(run: Path, seed: int, fix: str) -> None:
             optimizer.zero_grad()
             total.backward()
             optimizer.step()
-
-
-def forked(
-    model: multitask.Model, balance: GradientShare, batch: multitask.Windows
-) -> dict[str, torch.Tensor]:
-    """The terms, each from its own copy of the LSTM's states."""
-    states, _ = model.lstm(F.dropout(batch.inputs, 0.3))
-    each = balance.fork(states)
-    kind, pointers = (model.window(each[name].mean(dim=1)) for name in ("type", "ptr"))
-    flags, steps = (F.dropout(each[name], 0.6) for name in ("binary", "countdown"))
-    outputs = {
-        "type": model.type_head(kind),
-        "ptr": model.ptr_head(pointers).sigmoid(),
-        "binary": model.binary_head(flags).squeeze(-1),
-        "countdown": model.unit * model.countdown_head(steps).squeeze(-1),
-    }
-    return multitask.losses(outputs, batch)
 
 
 def train_autoencoder(run: Path, seed: int, cured: bool) -> None:
@@ -205,6 +191,9 @@ def report_fix(fix: str, folder: Path, run: Callable[[int], Diagnosis], pairs: i
     threes = [
         compare(before[3 * k : 3 * k + 3], after[3 * k : 3 * k + 3]) for k in range(pairs // 3)
     ]
+    for name in COUNTS:
+        means = [np.mean([getattr(c.of(name), side) for c in singles]) for side in SIDES]
+        print(f"{fix}: {name} from {means[0]:.3g} to {means[1]:.3g}, means of {pairs} seeds")
     for title, found in ((f"{fix}, one run a side", singles), (f"{fix}, three a side", threes)):
         for name in COUNTS:
             verdicts = Counter(one.of(name).verdict.value for one in found)

@@ -100,17 +100,24 @@ class OwnTime:
 
 
 def measured(
-    rounds: int, trainings: Mapping[str, Iterator[None]], clocks: Mapping[str, OwnTime]
+    rounds: int,
+    trainings: Mapping[str, Iterator[None]],
+    clocks: Mapping[str, OwnTime],
+    few: Mapping[str, int] | None = None,
 ) -> dict[str, Array]:
-    """Processor seconds of every turn of `BLOCK` steps of each training, the order rotating."""
+    """Processor seconds of every turn of `BLOCK` steps of each training, the order rotating.
+
+    Those named in `few` take part in so many of the first rounds only.
+    """
     order = list(trainings.items())
     for name, one in trainings.items():
         clocks[name].turn(one, 1)  # the optimizer makes its state; nothing is measured yet
-    spent = {name: np.zeros(rounds) for name in trainings}
+    spent = {name: np.zeros(min(rounds, (few or {}).get(name, rounds))) for name in trainings}
     for turn in range(rounds):
         at = turn % len(order)
         for name, one in order[at:] + order[:at]:
-            spent[name][turn] = clocks[name].turn(one)
+            if turn < len(spent[name]):
+                spent[name][turn] = clocks[name].turn(one)
     return spent
 
 
