@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from poise.balance import GradientShare
 from poise.doctor import Finding, Severity, diagnose
 from poise.objective import Objective, Term
 from poise.reduce import per_token
@@ -323,3 +324,23 @@ def test_what_waits_is_told_from_what_is_to_be_learned_now(tmp_path: Path, name:
     found = diagnose(tmp_path / "run").findings
     (one,) = (one for one in found if one.rule == "parameters-untrained")
     assert one.severity is (Severity.NOTE if name == "later" else Severity.WARNING)
+
+
+def test_a_balancer_that_passes_the_terms_back_is_no_stranger(tmp_path: Path) -> None:
+    """What arrives is not the weighted sum, and the watch's total is dropped: not compared."""
+    torch.manual_seed(0)
+    model = Net()
+    optimizer = torch.optim.Adam(model.parameters(), 1e-3)
+    balance = GradientShare({"kind": 0.95, "numbers": 0.05})
+    watch = Watch(tmp_path / "run", model=model, optimizer=optimizer, budget=0.9)
+    with one_thread(), watch:
+        measuring_always(watch)
+        for _ in range(60):
+            terms = terms_of(model, batch())
+            watch.total(terms, {"kind": 1.0, "numbers": 1.0})
+            balance.backward(terms)
+            optimizer.step()
+            optimizer.zero_grad()
+    rules = [one.rule for one in diagnose(tmp_path / "run").findings]
+    assert "unaccounted-gradient" not in rules
+    assert '"unexplained"' not in (tmp_path / "run" / "run.jsonl").read_text()

@@ -40,6 +40,7 @@ class Steps:
         scaled: True if a loss scale above 1 was seen.
         factor: What the total that was looked at last was multiplied with on its way back; 1 if it
             was passed back itself, 1/N if it was divided by N micro-batches; None if unknown.
+        passed: True if the total of this micro-batch was looked at and has been passed back itself.
     """
 
     def __init__(
@@ -54,6 +55,7 @@ class Steps:
         self.inside = False
         self.scaled = False
         self.factor: float | None = None
+        self.passed = False
         self._before, self._after = before, after
         self._earlier = 0  # steps done when the micro-batch began
         self._counts = [0] * len(self.optimizers)  # steps of each in this micro-batch
@@ -141,13 +143,14 @@ class Steps:
     def _look(self, total: Tensor | None, terms: Iterable[object] = ()) -> None:
         def root(gradient: Tensor) -> None:
             if not probing():
-                self._used = True
+                self._used = self.passed = True
                 self.factor = float(gradient.detach())
                 self.scaled = self._witness.scaled = abs(self.factor) > 1
 
         for handle in self._roots:
             handle.remove()
         self._roots = []
+        self.passed = False
         self._used = total is None or not total.requires_grad
         if total is None or not total.requires_grad:
             return

@@ -221,6 +221,9 @@ class Probing:
         compared, self._unexplained = self._unexplained, None
         if compared is None:
             return
+        if not self._steps.passed:  # a balancer passes the terms back in its own way
+            compared.close()
+            return
         with self._budget.charged("shared", uses=0):
             share = compared.share()
         if share is not None:
