@@ -142,3 +142,32 @@ def test_a_finding_without_terms() -> None:
     whole = replace(ACCEPTED, terms=())
     assert sort_out([finding(terms=())], [whole])[0] == []
     assert "it is about 'a', 'b' too" in sort_out([finding()], [whole])[0][0].evidence[0].text
+
+
+def test_a_finding_about_no_term_is_not_covered_by_one_about_a_term() -> None:
+    """Another finding of the same rule: it is reported as it is."""
+    whole = finding(terms=())
+    left, covered = sort_out([finding(), whole], [ACCEPTED])
+    assert left == [whole]
+    assert [one.finding for one in covered] == [finding()]
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        (fact(9.0, 1.0, "other"),),
+        (fact(0.9, None), fact(9.0, 1.0, "other")),
+    ],
+    ids=["gone", "only mentioned"],
+)
+def test_a_finding_shown_by_other_numbers_is_reported_again(facts: tuple[Evidence, ...]) -> None:
+    """What was accepted says nothing about them."""
+    (again,), covered = sort_out([finding(*facts)], [ACCEPTED])
+    assert not covered
+    assert "is shown by other now" in again.evidence[0].text
+
+
+def test_the_fact_with_a_threshold_decides() -> None:
+    """The same series may be mentioned before, without one."""
+    (again,), _ = sort_out([finding(fact(0.1, None), fact(0.99))], [ACCEPTED])
+    assert "grown since" in again.evidence[0].text

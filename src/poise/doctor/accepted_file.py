@@ -4,6 +4,7 @@ import json
 import os
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from datetime import date
 from pathlib import Path
 from typing import cast
@@ -22,6 +23,8 @@ HEAD = """\
 # once they grow. `poise accept` rewrites this file in order; comments in it are not kept.
 """
 _KEYS = {"rule": str, "terms": list, "severity": str, "why": str, "when": date}
+KINDS = {str: "a text", list: "a list of texts", date: "a day"}
+"""What is expected of each kind of value, in words."""
 _NUMBERS = {"series": str, "value": float, "threshold": float}
 
 
@@ -76,6 +79,8 @@ def store(path: Path, accepted: Iterable[Acknowledgement]) -> None:
         fresh.write_text(text, encoding="utf-8")
         fresh.replace(path)
     except OSError as error:
+        with suppress(OSError):  # the folder cannot be written: there is nothing to remove either
+            fresh.unlink()
         raise AcceptError(
             f"{path}: expected a file that can be written, got {error.strerror}; make its folder "
             "writable, or accept for the project with --project"
@@ -92,9 +97,8 @@ def _read(path: Path) -> Iterator[Acknowledgement]:
         raise AcceptError(f"{path}: expected readable TOML, got: {said}; mend it") from error
     entries = data.get("accepted", [])
     if set(data) - {"accepted"} or not isinstance(entries, list):
-        raise AcceptError(
-            f"{path}: expected nothing but [[accepted]] tables, got {', '.join(data)}; mend it"
-        )
+        got = ", ".join(f"{key} = {one!r:.40}" for key, one in data.items())
+        raise AcceptError(f"{path}: expected nothing but [[accepted]] tables, got {got}; mend it")
     for number, entry in enumerate(cast("list[object]", entries), start=1):
         yield _parsed(entry, f"{path}: [[accepted]] number {number}", path)
 
@@ -102,9 +106,9 @@ def _read(path: Path) -> Iterator[Acknowledgement]:
 def _parsed(entry: object, where: str, path: Path) -> Acknowledgement:
     found = cast("Mapping[str, object]", entry if isinstance(entry, dict) else {})
     for key, kind in _KEYS.items():
-        if not isinstance(found.get(key), kind):
+        if not _is(found.get(key), kind):
             raise AcceptError(
-                f"{where}: expected {key!r} to be a {kind.__name__}, got {found.get(key)!r:.60}; "
+                f"{where}: expected {key!r} to be {KINDS[kind]}, got {found.get(key)!r:.60}; "
                 "mend it, or accept the finding anew"
             )
     if unknown := {*found} - {*_KEYS} - {*_NUMBERS}:
@@ -127,6 +131,14 @@ def _parsed(entry: object, where: str, path: Path) -> Acknowledgement:
         threshold=threshold,
         file=path,
     )
+
+
+def _is(value: object, kind: type) -> bool:
+    """True if a value is of a kind: a list holds texts only, and a day has no hour."""
+    if kind is list:
+        items = cast("list[object]", value) if isinstance(value, list) else [None]
+        return all(isinstance(one, str) for one in items)
+    return type(value) is kind
 
 
 def _measured(found: Mapping[str, object], where: str) -> tuple[str, float | None, float | None]:

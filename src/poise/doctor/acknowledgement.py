@@ -51,9 +51,13 @@ class Acknowledgement:
             return f"it is about {', '.join(map(repr, new))} too"
         if finding.severity.rank < self.severity.rank:
             return f"it is of severity {finding.severity.value}, no longer {self.severity.value}"
-        fact = next((one for one in finding.evidence if one.series == self.series), None)
-        if fact is None or self.value is None or self.threshold is None:
+        if self.value is None or self.threshold is None:
             return ""
+        facts = [one for one in finding.evidence if one.threshold is not None]
+        fact = next((one for one in facts if one.series == self.series), None)
+        if fact is None:
+            shown = ", ".join(dict.fromkeys(one.series for one in facts)) or "no number"
+            return f"it was accepted by {self.series}, and is shown by {shown} now"
         if not beyond(fact.value, self.value, self.threshold):
             return ""
         told = f"{self.series}: {_number(fact.value)}, accepted at {_number(self.value)}"
@@ -135,7 +139,7 @@ def sort_out(
 def _concerns(one: Acknowledgement, finding: Finding) -> bool:
     if one.rule != finding.rule:
         return False
-    return bool({*one.terms} & {*finding.terms}) or not (one.terms and finding.terms)
+    return bool({*one.terms} & {*finding.terms}) or not one.terms
 
 
 def _again(finding: Finding, one: Acknowledgement, reason: str) -> Finding:

@@ -233,8 +233,9 @@ def weight_at(case: Case, term: str, steps: Ints) -> Floats:
         weight = case.weight(term)
         return np.full(len(steps), 1.0 if weight is None else weight)
     known = case.train.steps_of(logged)
-    where = np.clip(np.searchsorted(known, steps, side="right") - 1, 0, None)
-    return logged.values[where]
+    order = np.argsort(known, kind="stable")  # after a restart steps go back: the latest holds
+    where = np.clip(np.searchsorted(known[order], steps, side="right") - 1, 0, None)
+    return logged.values[order][where]
 
 
 def acting_weight_at(case: Case, term: str, steps: Ints) -> Floats:
