@@ -262,7 +262,7 @@ def log_of_one_minus(desk: Desk) -> None:
     makes = torch.optim.Adam(model.parameters(), 1e-3)
     tells = torch.optim.Adam(critic.parameters(), 4e-3)
     with desk.open(model, makes, roles={"adversary": "adversary"}, style="csv") as session:
-        for _ in range(400):
+        for _ in range(240):
             z = torch.randn(64, 4)
             out = model["maker"](z)
             terms = {
