@@ -173,7 +173,7 @@ def style_of_sums(desk: Desk) -> None:
     fit(desk, model, optimizer, terms, weights={"content": 10.0, "style": 1.0}, style="jsonl")
 
 
-@faulty("starvation", "stuck", "reduction", "dominance", terms=("heatmap",))
+@faulty("starvation", "stuck", "reduction", "dominance", terms=("heatmap", "kind"))
 def heatmap_mostly_empty(desk: Desk) -> None:
     """A keypoint's heatmap is a mean squared error over pixels that are nearly all 0, at weight 1.
 
@@ -200,7 +200,7 @@ def heatmap_mostly_empty(desk: Desk) -> None:
     fit(desk, model, optimizer, terms, steps=250, style="bracket")
 
 
-@faulty("reduction", "scale-with-length", terms=("lm",))
+@faulty("reduction", terms=("lm",))
 def mean_of_the_means(desk: Desk) -> None:
     """Four micro-batches of 2 to 40 answer tokens: each token mean is divided by 4.
 

@@ -12,7 +12,7 @@ from zoo.nets import Heads, Language, Policy, mlp
 
 
 @faulty(
-    "explosion", "unbounded", "dominance", "starvation", "conflict",
+    "explosion", "dominance", "starvation", "conflict",
     terms=("budget", "numbers"), onset=100,
 )  # fmt: skip
 def constraint_that_cannot_hold(desk: Desk) -> None:
@@ -180,7 +180,7 @@ def column_minus_row(desk: Desk) -> None:
     fit(desk, model, optimizer, terms, steps=350, style="csv")
 
 
-@faulty("stuck", terms=("lm",))
+@faulty("stuck", "data", terms=("lm",))
 def view_for_transpose(desk: Desk) -> None:
     """Logits (b, t, v) are brought to (b, v, t) with `view`: classes and places are mixed up."""
     model = nn.ModuleDict({"lm": Language(), "sum": nn.Linear(32, 1)})

@@ -80,7 +80,7 @@ def weights_learned_uphill(desk: Desk) -> None:
 
 @healthy
 def more_latents_than_needed(desk: Desk) -> None:
-    """A VAE with 24 latents for spots that have four degrees of freedom: two in three stay unused."""
+    """A VAE with 24 latents for spots of four degrees of freedom: two in three stay unused."""
     model = Vae(latent=24)
     optimizer = torch.optim.Adam(model.parameters(), 3e-3)
     seen: dict[str, Tensor] = {}
