@@ -242,7 +242,7 @@ def critic_held_in_a_box(desk: Desk) -> None:
 
 @healthy
 def rare_words_rarely_move(desk: Desk) -> None:
-    """An embedding of 2000 words, of which a batch has a hundred: most rows stay where they were."""
+    """An embedding of 2000 words, of which a batch has a hundred: most rows stay put."""
     model = nn.ModuleDict({"embed": nn.Embedding(2000, 16), "topic": mlp(16, 32, 4)})
     model["mood"] = nn.Linear(16, 1)
     optimizer = torch.optim.Adagrad(model.parameters(), 0.1)
