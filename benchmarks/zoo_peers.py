@@ -21,7 +21,7 @@ from poise.doctor import Severity
 from zoo import CASES
 
 FIRST = [case for case in CASES if not case.blind]
-"""The first set of the zoo; nothing but poise's own score is read from the blind one."""
+"""The first set of the zoo; nothing but poise's own score is read from the blind ones."""
 
 
 def spoken(run: poise.Run) -> list[str]:

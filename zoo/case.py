@@ -9,6 +9,8 @@ from zoo.desk import Desk
 
 Program: TypeAlias = Callable[[Desk], None]
 
+_BLIND = {"blind_a": 1, "blind_b": 1, "blind_c": 2, "blind_d": 2}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
@@ -44,9 +46,9 @@ class Case:
         return int(hashlib.sha256(f"seed {self.name}".encode()).hexdigest()[:8], 16)
 
     @property
-    def blind(self) -> bool:
-        """Is it of the second set, which is scored once and on which nothing is ever chosen?"""
-        return self.train.__module__.rpartition(".")[2].startswith("blind")
+    def blind(self) -> int:
+        """The blind set it is of, 1 or 2, which is scored once and never chosen on; 0: of none."""
+        return _BLIND.get(self.train.__module__.rpartition(".")[2], 0)
 
     @property
     def tune(self) -> bool:

@@ -15,7 +15,7 @@ from zoo import CASES
 
 NAMED = {one.name: one for one in CASES}
 FIRST = [one for one in CASES if not one.blind]
-BLIND = [one for one in CASES if one.blind]
+BLIND = {which: [one for one in CASES if one.blind == which] for which in (1, 2)}
 
 
 def test_the_zoo_is_large_and_covers_every_fault() -> None:
@@ -49,41 +49,51 @@ def test_the_split_is_fixed() -> None:
     assert 0.4 <= sum(one.tune for one in FIRST) / len(FIRST) <= 0.6
 
 
-def test_the_blind_set_covers_every_fault_too() -> None:
-    """At least one of each fault class, healthy ones beside them, and no story of the first set."""
-    count = Counter(one.fault for one in BLIND)
+@pytest.mark.parametrize("which", [1, 2])
+def test_each_blind_set_covers_every_fault_too(which: int) -> None:
+    """At least one of each fault class, healthy ones beside them, and no story of another set."""
+    blind = BLIND[which]
+    count = Counter(one.fault for one in blind)
     assert {fault.value for fault in Fault if not count[fault.value]} == set()
     assert sum(count.values()) - count[None] >= 26
     assert count[None] >= 20
-    assert {one.story for one in BLIND}.isdisjoint(one.story for one in FIRST)
+    assert {one.story for one in blind}.isdisjoint(o.story for o in CASES if o.blind != which)
 
 
-def test_nothing_is_tuned_on_the_blind_set() -> None:
+@pytest.mark.parametrize(("which", "modules"), [(1, "ab"), (2, "cd")])
+def test_nothing_is_tuned_on_a_blind_set(which: int, modules: str) -> None:
     """A training is blind by the module it is written in, and then it is of neither half."""
-    assert [one.name for one in BLIND if one.tune] == []
-    modules = {one.train.__module__ for one in BLIND}
-    assert modules == {
-        f"zoo.{kind}.blind_{part}" for kind in ("faulty", "healthy") for part in "ab"
+    blind = BLIND[which]
+    assert [one.name for one in blind if one.tune] == []
+    assert {one.train.__module__ for one in blind} == {
+        f"zoo.{kind}.blind_{part}" for kind in ("faulty", "healthy") for part in modules
     }  # fmt: skip
-    assert {scores.part(one) for one in BLIND} == {"blind"}
+    assert {scores.part(one) for one in blind} == {f"blind {which}"}
+
+
+def test_the_first_set_has_two_halves() -> None:
+    """What is not blind is tuned on or held out, and its modules are named for what they hold."""
     assert {scores.part(one) for one in FIRST} == {"tune", "held out"}
+    assert [one.name for one in FIRST if "blind" in one.train.__module__] == []
 
 
-def test_the_first_set_is_summed_without_the_blind_one() -> None:
-    """The blind set has a row of its own, and changes no other."""
+def test_each_set_is_summed_without_the_others() -> None:
+    """Each blind set has a row of its own, and changes no other."""
     seen = Seen(findings=(), named=True, hinted=True, delay=3, early=())
     missed = Seen(findings=(), named=False, hinted=False, delay=None, early=())
-    shown = {one.name: {"watched": seen, "log": seen} for one in FIRST}
-    shown |= {one.name: {"watched": missed, "log": missed} for one in BLIND}
+    shown = {one.name: {"watched": seen, "log": seen} for one in CASES}
+    shown |= {one.name: {"watched": missed, "log": missed} for one in BLIND[2]}
     rows = scores.summary(CASES, shown).columns
     recall = dict(zip(rows[0].cells, rows[1].cells, strict=True))
     many = sum(bool(one.faults) for one in FIRST)
     assert recall["watched, all"] == recall["log, all"] == f"{many}/{many} 100%"
-    many = sum(bool(one.faults) for one in BLIND)
-    assert recall["watched, blind"] == recall["log, blind"] == f"0/{many} 0%"
+    many = sum(bool(one.faults) for one in BLIND[1])
+    assert recall["watched, blind 1"] == recall["log, blind 1"] == f"{many}/{many} 100%"
+    many = sum(bool(one.faults) for one in BLIND[2])
+    assert recall["watched, blind 2"] == recall["log, blind 2"] == f"0/{many} 0%"
     lines = [*scores.listed(CASES, shown, "log")]
     assert len(lines) == many
-    assert all(line.startswith("  miss (blind)  ") for line in lines)
+    assert all(line.startswith("  miss (blind 2)  ") for line in lines)
 
 
 def test_a_blind_training_does_what_it_says(tmp_path: Path) -> None:
@@ -95,6 +105,16 @@ def test_a_blind_training_does_what_it_says(tmp_path: Path) -> None:
     values = [float(part.partition(",")[0]) for part in found]
     assert max(values[20 : case.onset // 2]) < 1  # every other step is printed
     assert values[-1] > 1e9
+
+
+def test_a_later_blind_training_does_what_it_says(tmp_path: Path) -> None:
+    """Both losses are finite up to the empty text, and none is after it; nothing is diagnosed."""
+    case = NAMED["row_of_padding_alone"]
+    desk = train(case, tmp_path, watched=False)
+    assert desk.log is not None
+    rows = [line.split(",") for line in desk.log.read_text().splitlines()[1:]]
+    lost = [(int(row[0]), "nan" in row[1:4]) for row in rows]
+    assert {step for step, nan in lost if nan} == {step for step, _ in lost if step >= case.onset}
 
 
 def finding(fault: Fault, severity: Severity, *terms: str) -> Finding:
