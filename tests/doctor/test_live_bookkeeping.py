@@ -344,3 +344,43 @@ def test_a_balancer_that_passes_the_terms_back_is_no_stranger(tmp_path: Path) ->
     rules = [one.rule for one in diagnose(tmp_path / "run").findings]
     assert "unaccounted-gradient" not in rules
     assert '"unexplained"' not in (tmp_path / "run" / "run.jsonl").read_text()
+
+
+def test_weights_that_are_learned_by_a_second_optimizer_are_reached(tmp_path: Path) -> None:
+    """They stand beside the terms: the total reaches them."""
+    torch.manual_seed(0)
+    model = Net()
+    model.pull = nn.Parameter(torch.ones(2))
+    own = [one for name, one in model.named_parameters() if name != "pull"]
+    optimizers = [torch.optim.Adam(own, 1e-3), torch.optim.SGD([model.pull], 0.1, maximize=True)]
+    with one_thread(), Watch(tmp_path / "run", model=model, optimizer=optimizers) as watch:
+        for _ in range(30):
+            weights = {"kind": model.pull[0], "numbers": model.pull[1]}
+            model.zero_grad()
+            watch.total(terms_of(model, batch()), weights).backward()
+            for one in optimizers:
+                one.step()
+    assert "parameters-untrained" not in [one.rule for one in diagnose(tmp_path / "run").findings]
+
+
+def test_a_trunk_that_is_thawed_outside_its_optimizer(tmp_path: Path) -> None:
+    """Frozen until step 20, trainable then, and never given to the optimizer."""
+    torch.manual_seed(0)
+    model = Net()
+    model.trunk.requires_grad_(False)
+    optimizer = torch.optim.Adam([one for one in model.parameters() if one.requires_grad], 1e-3)
+    with (
+        one_thread(),
+        Watch(tmp_path / "run", model=model, optimizer=optimizer, budget=0.9) as watch,
+    ):
+        measuring_always(watch)
+        for at in range(60):
+            if at == 20:
+                model.trunk.requires_grad_(True)
+            optimizer.zero_grad()
+            watch.total(terms_of(model, batch())).backward()
+            optimizer.step()
+    found = diagnose(tmp_path / "run").findings
+    (one,) = (one for one in found if one.rule == "parameters-untrained")
+    assert one.severity is Severity.WARNING
+    assert "thawed" in one.summary

@@ -19,7 +19,7 @@ _BY_TERM = frozenset({"reach", "weight_deviation"})
 _LATEST = frozenset(
     (
         *("unreached", "unreached_numbers", "unreached_ran", "frozen", "still", "opaque"),
-        *("update_unsupported", "accumulated", "factor"),
+        *("update_unsupported", "accumulated", "factor", "unoptimised"),
     )
 )
 
@@ -36,8 +36,8 @@ class Probes:
         declared: `probe_where`: the places that were measured, the first being the one whose
             columns have no suffix; and what no column can hold, as it was seen last: `reach` and
             `weight_deviation` by term, `unreached`, `unreached_numbers`, `unreached_ran`,
-            `frozen`, `still`, `opaque`, `update_unsupported`, `accumulated`, `factor`; and of
-            averages of the weights `averages` and `ema_decay`.
+            `frozen`, `still`, `opaque`, `update_unsupported`, `accumulated`, `factor`,
+            `unoptimised`; and of averages of the weights `averages` and `ema_decay`.
     """
 
     frame: Frame | None

@@ -22,6 +22,7 @@ from poise.probe.unexplained import Unexplained
 from poise.probe.weight import Proportion, weight_followed
 from poise.watch.budget import PARTS, Budget
 from poise.watch.events import Events
+from poise.watch.facts import NAMED
 from poise.watch.hearing import FORKS, Hearing
 from poise.watch.optimizer import Steps
 from poise.watch.ran import Ran
@@ -115,7 +116,7 @@ class Probing:
         for name in due:
             with self._measuring(name, found), guard(tensors=retained):
                 graph = graph or Graph(terms, self._model)
-                self._at(name, graph, weights)
+                self._at(name, graph, weights, found.total)
 
     def _mapped(self, terms: Mapping[str, Tensor], found: Given) -> Graph | None:
         """The graph of a total that was not seen before, whose reach is told at once."""
@@ -124,17 +125,32 @@ class Probing:
             return None
         with self._measuring("edge", found, uses=None):
             graph = Graph(terms, self._model)
-            if reach := self._reached(kind, graph):
+            if reach := self._reached(graph, found.total):
                 self._write(reach, self._place)
         return graph
 
-    def _reached(self, kind: tuple[str, ...], graph: Graph) -> dict[str, object]:
-        """News about the reach of all totals; what no term reaches is watched for one batch."""
-        news = self._reaching.take(kind, graph.reach)
-        names = news.get("unreached")
-        if isinstance(names, list) and names and self._model is not None and self._ran is None:
-            self._ran = Ran(self._model, cast(list[str], names))
-        return news
+    def _reached(self, graph: Graph, total: Tensor) -> dict[str, object]:
+        """News about the reach of all totals; what no term reaches is watched for one batch.
+
+        Learned weights stand beside the terms, so what only the total reaches is no news.
+        """
+        news = self._reaching.take(tuple(graph.terms), graph.reach)
+        if not news or self._model is None:
+            return news
+        if news["unreached"] and total.requires_grad:
+            beside = {*Graph({"total": total}, self._model).reach.reached["total"]}
+            for key in ("unreached", "unreached_numbers"):
+                news[key] = [one for one in cast(list[str], news[key]) if one not in beside]
+        names = cast(list[str], news["unreached"])
+        if names and self._ran is None:
+            self._ran = Ran(self._model, names)
+        held = {id(one) for one in self._steps.parameters()}
+        loose = [
+            k
+            for k, one in self._model.named_parameters()
+            if one.requires_grad and id(one) not in held
+        ]
+        return news | {"unoptimised": loose[:NAMED] if held else []}
 
     def _refuse_collectives(self, nodes: Iterable[Node]) -> None:
         accounts = self._budget.accounts
@@ -171,7 +187,7 @@ class Probing:
             self._events.failed(name, error, self._place[0])
             raise
 
-    def _at(self, name: str, graph: Graph, weights: Mapping[str, float]) -> None:
+    def _at(self, name: str, graph: Graph, weights: Mapping[str, float], total: Tensor) -> None:
         """Measures at one place and writes what was measured."""
         record: dict[str, object] = {}
         if name == "shared" and graph.shared:
@@ -185,7 +201,7 @@ class Probing:
             record |= {key: names for key, names in aside.items() if names}
         if self._budget.accounts[name].uses == 0 and name == "edge":
             record |= _weights_followed(graph, weights).to_record()
-        record |= self._reached(tuple(graph.terms), graph)
+        record |= self._reached(graph, total)
         if record:
             self._write(record, self._place)
 

@@ -167,3 +167,24 @@ def test_numbers_that_an_optimizer_is_to_learn_are_a_warning() -> None:
         }
         found = found_by(ParametersUntrained(), watched(terms(0), declared=declared))
         assert found[0].severity is severity
+
+
+def test_what_was_thawed_after_the_optimizer_was_made_is_a_warning() -> None:
+    """Frozen in the header, reached now, and held by no optimizer; never frozen: a note."""
+    for frozen, severity in ((["trunk.weight"], Severity.WARNING), ([], Severity.NOTE)):
+        declared = {
+            "parameters": {"trainable": 100, "unoptimised": [], "frozen_names": frozen},
+            "unoptimised": ["trunk.weight"],
+        }
+        (one,) = found_by(ParametersUntrained(), watched(terms(0), declared=declared))
+        assert one.severity is severity
+
+
+def test_a_penalty_of_every_eighth_step_is_a_note() -> None:
+    """In between it is a constant 0, which has no graph; a term that is never 0 is an error."""
+    found = terms(0)
+    lazy = np.where(np.arange(200) % 8 == 0, 0.3, 0.0)
+    for values, severity in ((lazy, Severity.NOTE), (lazy + 1, Severity.ERROR)):
+        run = watched({**found, "r1": values}, reach={**{name: ["w"] for name in found}, "r1": []})
+        (one,) = found_by(TermReachesNothing(), run)
+        assert one.severity is severity

@@ -15,6 +15,7 @@ from poise.doctor.rules.conflict import RisesWhileOthersFall
 from poise.doctor.rules.counts_apart import CountsApart
 from poise.doctor.rules.data import CountZero, DivergenceNegative, TermSparse
 from poise.doctor.rules.dominance import ValueDominance
+from poise.doctor.rules.entropy_sign import EntropyMinimised
 from poise.doctor.rules.eval_apart import EvalApart
 from poise.doctor.rules.eval_mismatch import EvalFactor, EvalObjective
 from poise.doctor.rules.expected import (
@@ -153,6 +154,7 @@ RULES: tuple[Rule, ...] = (
     UncertaintyCollapse(),
     FewInUse(),
     PosteriorCollapse(),
+    EntropyMinimised(),
     ExpectationBrokenDownward(),
     NormaliserStarvesGradient(),
     GradientDominance(),

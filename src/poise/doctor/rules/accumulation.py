@@ -79,8 +79,8 @@ def _finding(case: Case, count: int) -> Finding:
             ),
         ),
         cause=f"The total is not divided by {count} before backward(): the step is that of {count} "
-        "times the learning rate. Expected if the total is a sum by intent, and under Adam, which "
-        "undoes the factor (but not in front of clipping).",
+        "times the learning rate. Expected if the total is a sum by intent or its terms are "
+        "divided already, and under Adam, which undoes the factor (but not in front of clipping).",
         action=f"Pass (total / {count}).backward(), or divide the learning rate by {count}.",
         verify=rerun("that division", "the terms must fall further and swing less"),
     )

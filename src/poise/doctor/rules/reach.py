@@ -24,6 +24,8 @@ from poise.doctor.rules.stuck import Plateau
 from poise.doctor.series import named, number, span
 from poise.run import Kind
 
+LAZY = 0.1
+"""Part of the records in which a term that is computed only now and then is exactly 0."""
 ZERO = 1e-12
 """A gradient below this part of the largest one at the same place is numerically zero."""
 PROBES = 5
@@ -49,7 +51,9 @@ class TermReachesNothing:
     weight that is not zero; structural, so one look is enough.
 
     Healthy look-alikes: a term with the declared role `monitor` or `offset`, and one of weight 0;
-    these are not reported. A constraint or adversary is a note: its other half may do the work.
+    these are not reported. A constraint or adversary is a note: its other half may do the work; so
+    is a term that is exactly 0 in a tenth of the records and more: it may be computed only now and
+    then, as a penalty at every eighth step is.
     Reentrant checkpoints hide their parameters from the graph: with one in it nothing is claimed.
     """
 
@@ -66,8 +70,10 @@ class TermReachesNothing:
                 yield self._finding(case, term)
 
     def _finding(self, case: Case, term: str) -> Finding:
-        sure = role_of(case, term) not in ("constraint", "adversary")
         table = case.train
+        values = table.series[term].values if term in table.series else np.empty(0)
+        lazy = len(values) > 0 and LAZY * len(values) <= np.sum(values == 0) < len(values)
+        sure = role_of(case, term) not in ("constraint", "adversary") and not lazy
         steps = span(table, table.series[term]) if term in table.series else (0, 0)
         value = table.series[term].values[-1] if term in table.series else np.nan
         return Finding(
@@ -221,15 +227,18 @@ class ParametersUntrained:
     the loss, or a module that was added after the optimizer was made.
 
     Statistic: parameters with `requires_grad=True` that no term of the measured batches reaches,
-    and those of the model in no watched optimizer. Threshold: one. A note, but a warning if those
-    that no term reaches are more than half of all trainable elements and in modules that run: then
-    most of what is to be trained is cut off. A warning, too, if an optimizer is to train single
-    numbers, no more than there are terms, that no term reaches: weights and temperatures are such,
-    and nothing that only waits for its turn. A warning if a task
-    some of whose own parameters no optimizer holds is on a plateau while others move (see
-    `plateau-while-others-move`): then no unwatched optimizer trains them either. And a warning if
-    an optimizer holds elements that are not of the model, half as many as those that it lacks or
-    more: they are what the missing modules were replaced with, or were before they were replaced.
+    and those of the model in no watched optimizer. Threshold: one. A note, but a warning if
+
+    - those that no term reaches are more than half of all trainable elements and in modules that
+      run: then most of what is to be trained is cut off;
+    - an optimizer is to train single numbers, no more than there are terms, that nothing reaches:
+      weights and temperatures are such, and none that only waits for its turn;
+    - parameters that were frozen at the start are reached now, and in no optimizer: they were
+      thawed after it was made;
+    - a task some of whose own parameters no optimizer holds is on a plateau while others move (see
+      `plateau-while-others-move`): then no unwatched optimizer trains them either;
+    - an optimizer holds elements that are not of the model, half as many as those that it lacks or
+      more: they are what the missing modules were replaced with, or were before.
 
     Healthy look-alikes: all of a frozen backbone, a second optimizer that is not watched, branches
     that only some batches use. Not counted as unreached: parameters that were seen to move (learned
@@ -245,7 +254,9 @@ class ParametersUntrained:
         declared = case.run.declared
         held = mapping(declared.get("parameters"))
         reached = {name for names in reach(case).values() for name in names}
-        loose = [name for name in _texts(held.get("unoptimised")) if name in reached]
+        told = declared.get("unoptimised", held.get("unoptimised"))
+        loose = [name for name in _texts(told) if name in reached]
+        thawed = [name for name in loose if name in _texts(held.get("frozen_names"))]
         flat = {name for one in Plateau().check(case) for name in one.terms}
         lost = [one for one in reach(case) if _owned(case, one) & {*loose} and one in flat]
         tail = f": {most:.0%} of all that is to be trained" if (most := _most(case)) else ""
@@ -256,6 +267,8 @@ class ParametersUntrained:
         tail = f": {named(lost)} hardly falls" if lost else ""
         if replaced := _replaced(held):
             tail += f"; the optimizer holds {replaced} elements that are not of the model instead"
+        if thawed:
+            tail += f"; {len(thawed)} of them were frozen at the start and thawed since"
         yield from self._note(case, what, loose, lost, tail=tail)
 
     def _note(

@@ -6,7 +6,7 @@ from typing import ClassVar, final
 
 from poise.doctor.case import Case
 from poise.doctor.finding import Evidence, Fault, Finding, Severity
-from poise.doctor.probes import listing, places, shares
+from poise.doctor.probes import listing, mapping, places, shares
 from poise.doctor.rule import Need
 from poise.doctor.rules.no_effect import ENOUGH
 from poise.doctor.series import constant, named, number, span
@@ -34,7 +34,7 @@ class WeightConstant:
     over at least 50 records. A warning where the run declares a balancer, or shares that constant
     weights do not give (see `share-not-honoured`), or where the
     model of a watched run has a parameter named after a learned weight (`log_vars`, `loss_weights`)
-    that no term reaches; else a note: many logs repeat their fixed weights. A run record with
+    that no total reaches or no optimizer holds; else a note: many logs repeat their fixed weights. A run record with
     neither is passed over.
 
     Healthy look-alikes: fixed weights that are logged anyway, a balancer that still warms up or
@@ -108,9 +108,8 @@ def _shares_missed(case: Case) -> bool:
 
 
 def _idle_weights(case: Case) -> list[str]:
-    """Parameters of the model named after a learned weight that no term reaches.
-
-    A learned weight stands beside the terms, so that is where the healthy ones are too.
-    """
-    names = map(str, listing(case.run.declared.get("unreached")))
-    return [name for name in names if LEARNED.search(name)]
+    """Parameters named after a learned weight that no total reaches, or no optimizer holds."""
+    declared = case.run.declared
+    told = declared.get("unoptimised", mapping(declared.get("parameters")).get("unoptimised"))
+    names = (*listing(declared.get("unreached")), *listing(told))
+    return [name for name in dict.fromkeys(map(str, names)) if LEARNED.search(name)]
