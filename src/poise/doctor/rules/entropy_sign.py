@@ -76,7 +76,5 @@ def _finding(one: Trace, left: float, weight: float) -> Finding:
         cause="The entropy is added to the loss where it should be subtracted. Expected where a "
         "policy is meant to be decided from the start (imitation).",
         action=f"Turn the sign of the weight of '{one.name}'.",
-        verify=rerun(
-            "the other sign", f"'{one.name}' must stay above {number(GONE * one.opening)}"
-        ),
+        verify=rerun("that sign", f"'{one.name}' must stay above {number(GONE * one.opening)}"),
     )

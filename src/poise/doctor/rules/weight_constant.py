@@ -32,10 +32,10 @@ class WeightConstant:
 
     Statistic: number of different values of each logged weight. Threshold: one for all weights,
     over at least 50 records. A warning where the run declares a balancer, or shares that constant
-    weights do not give (see `share-not-honoured`), or where the
-    model of a watched run has a parameter named after a learned weight (`log_vars`, `loss_weights`)
-    that no total reaches or no optimizer holds; else a note: many logs repeat their fixed weights. A run record with
-    neither is passed over.
+    weights do not give (see `share-not-honoured`), or where the model of a watched run has a
+    parameter named after a learned weight (`log_vars`, `loss_weights`) that no total reaches or no
+    optimizer holds; else a note: many logs repeat their fixed weights. A run record with none of
+    these is passed over.
 
     Healthy look-alikes: fixed weights that are logged anyway, a balancer that still warms up or
     acts at a fork (its weights there move, so this is passed over), a weight held at its bound.
