@@ -115,7 +115,8 @@ class LearningRateFloorEarly:
 
     The rest of the run changes hardly anything. The usual reason is a schedule that is stepped
     once per micro-batch or per process instead of once per optimizer step, or that was given too
-    few total steps.
+    few total steps. Falls by one factor are those of a plateau scheduler that sees no improvement,
+    as in the wrong mode.
 
     Statistic: where the learning rate falls below 1/1000 of its peak for good, and for how much of
     the run it stays constant there. Thresholds: below 1/1000 for more than a tenth of the records,
