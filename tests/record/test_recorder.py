@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -289,6 +290,25 @@ def test_a_file_that_can_no_longer_be_written(tmp_path: Path) -> None:
     os.close(other)
     recorder.close()
     assert recorder.lost == 1
+
+
+def test_every_size_at_which_a_disk_is_full_counts_what_is_lost(tmp_path: Path) -> None:
+    """Wherever the line is cut, its newline included: what is not counted as lost is there."""
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+    for room in range(80):
+        with warnings.catch_warnings(), Recorder(tmp_path / str(room)) as recorder:
+            warnings.simplefilter("ignore", PoiseWarning)
+            size = recorder.path.stat().st_size
+            resource.setrlimit(resource.RLIMIT_FSIZE, (size + room, limit[1]))
+            try:
+                recorder.step(0, terms={"a": 1.0})
+            finally:
+                resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+            there = read_record(recorder.path)
+            assert sum(one.size for one in there.splits) == 1 - recorder.lost
+            recorder.step(1, terms={"a": 2.0})
+        (table,) = read_record(recorder.path).splits
+        assert table.columns["a"][1].tolist() == [1.0, 2.0][recorder.lost :]
 
 
 def test_disk_full_and_free_again(tmp_path: Path) -> None:

@@ -38,7 +38,7 @@ def demo(
     render(found, console)
     console.print()
     console.print(
-        "The same training as the finding proposes, with rare steps of the span weighted up too:",
+        "The same training as the finding proposes, rare steps of the span weighted up:",
         soft_wrap=True,
     )
     console.print()

@@ -23,14 +23,16 @@ def rerun(change: str, expect: str) -> str:
 
 
 def gradient(name: str, expect: str) -> str:
-    """The gradient that a term alone sends.
+    """The gradient that a term alone sends: its norm at every parameter that it reaches.
 
     Example:
-        >>> print(gradient("aux", "None or 0"))
-        print(torch.autograd.grad(aux, list(model.parameters()), allow_unused=True))  # None or 0
+        >>> *steps, show = gradient("aux", "must not be all 0").split("; ")
+        >>> steps, show.partition("  ")[2]
+        (['optimizer.zero_grad()', 'aux.backward()'], '# must not be all 0')
     """
-    line = f"torch.autograd.grad({python_name(name)}, list(model.parameters()), allow_unused=True)"
-    return f"print({line})  # {expect}"
+    norms = "{n: p.grad.norm() for n, p in model.named_parameters() if p.grad is not None}"
+    line = f"optimizer.zero_grad(); {python_name(name)}.backward(); print({norms})"
+    return f"{line}  # {expect}"
 
 
 def alone(name: str, expect: str) -> str:

@@ -312,9 +312,10 @@ class Recorder:
             while done < len(data):
                 done += os.write(self._fd, data[done:])
         except OSError as error:
-            self._lose(error, done)
-            return False
-        self._owed = b""
+            if done != len(data) - 1:  # else the record is whole, and only its newline is owed
+                self._lose(error, done)
+                return False
+        self._owed = data[done:]
         return True
 
     def _lose(self, error: OSError, done: int) -> None:

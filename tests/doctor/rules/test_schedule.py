@@ -82,6 +82,33 @@ def test_a_rate_that_is_divided_again_and_again_is_gone() -> None:
     assert not severities(LearningRateFloorEarly(), 0.02 * np.geomspace(1, 1e-5, N))
 
 
+def plateaus(factor: float) -> np.ndarray:
+    """A rate that a plateau scheduler divides after every eighth of half of the run."""
+    return 1e-3 * factor ** np.minimum(STEP // (N // 16), 8)
+
+
+@pytest.mark.parametrize("factor", [0.1, 0.3])
+def test_equal_divisions_are_laid_to_a_plateau_scheduler(factor: float) -> None:
+    """Steps of one factor and a smooth fall have other causes, and other lines to tell by."""
+    (one,) = found_by(
+        LearningRateFloorEarly(), make_run({"a": decay(RNG, 7, 2)}, lr=plateaus(factor))
+    )
+    assert f"by one factor, {factor}: a plateau scheduler" in one.cause
+    assert "scheduler.best" in one.verify
+    smooth = np.full(N, 1e-9)
+    smooth[: N // 4] = np.maximum(cosine(N // 4, warm=5), 1e-9)
+    (other,) = found_by(LearningRateFloorEarly(), make_run({"a": decay(RNG, 7, 2)}, lr=smooth))
+    assert "plateau" not in other.cause
+    assert "scheduler.last_epoch" in other.verify
+
+
+def test_divisions_by_different_factors_are_no_plateau_scheduler() -> None:
+    """A warm-up in front, or milestones of a plan of its own, say something else."""
+    lr = plateaus(0.3) * np.where(STEP < N // 4, 1, 0.5)
+    (one,) = found_by(LearningRateFloorEarly(), make_run({"a": decay(RNG, 7, 2)}, lr=lr))
+    assert "plateau" not in one.cause
+
+
 def test_reset_at_a_resume() -> None:
     """A resume at step 200 that warms up again lost the schedule's state."""
     steps = np.concatenate((np.arange(250), np.arange(200, 350)))

@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 
+from poise.doctor.diagnose import diagnose
 from poise.doctor.finding import Severity
+from poise.doctor.rules.reach import ParametersUntrained
 from poise.doctor.rules.weight_constant import WeightConstant
 from tests.doctor.build import make_run
 from tests.doctor.build_probes import fall, watched
@@ -35,6 +37,26 @@ def test_learned_weights_that_no_term_reaches() -> None:
         declared = {"watch": {"every": 50}, "unreached": names}
         run = make_run(terms, weight_history=history, declared=declared)
         assert len(found_by(WeightConstant(), run)) == found
+
+
+def test_learned_weights_are_named_and_their_finding_stands_behind_its_cause() -> None:
+    """`.item()` leaves `log_vars` in the optimizer without a gradient: one cause, told once."""
+    terms = {"a": decay(RNG, 7, 2), "b": decay(RNG, 5, 1)}
+    history = {"a": np.ones(N), "b": np.ones(N)}
+    declared = {
+        "watch": {"every": 50},
+        "reach": {"a": ["w"], "b": ["w"]},
+        **{name: ["log_vars"] for name in ("unreached", "unreached_numbers", "still")},
+    }
+    rules = (ParametersUntrained(), WeightConstant())
+    run = make_run(terms, weight_history=history, declared=declared)
+    first, second = diagnose(run, rules=rules).findings
+    assert (first.rule, first.terms) == ("parameters-untrained", ("log_vars",))
+    assert ".item()" in first.cause
+    assert first.summary.startswith("1 trainable parameter that no term reaches")
+    assert second.caused_by == ("parameters-untrained",)
+    assert "'log_vars'" in second.cause
+    assert "get_parameter('log_vars').grad" in second.verify
 
 
 @pytest.mark.parametrize(("measured", "fires"), [(0.06, False), (0.3, True)])

@@ -89,8 +89,8 @@ def _finding(one: Trace, classes: int, level: float) -> Finding:
             ),
         ),
         cause="Nothing that tells the classes apart reaches the output: constant or detached "
-        "inputs, targets that belong to other samples, outputs that have collapsed. Expected if "
-        "the targets are random.",
+        "inputs, targets that belong to other samples, outputs that have collapsed (steps that "
+        "were too long). Expected if the targets are random.",
         action=f"Fit '{one.name}' to one batch with all else switched off: if it cannot fall below "
         "ln K there, follow its inputs back.",
         verify=alone(one.name, "falls below ln K: it can be learned"),

@@ -308,7 +308,7 @@ class ShareConstant:
                 "weighted; else two terms share their tensors, or a normaliser cancels both."
             ),
             action="Check the inputs of these terms; log the raw values.",
-            verify=gradient(names[0], f"parallel to that of '{names[1]}': they are one term"),
+            verify=gradient(names[0], f"those of '{names[1]}' times one number: they are one term"),
         )
 
 

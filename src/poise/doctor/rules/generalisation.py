@@ -140,7 +140,7 @@ class EvalStandsStill:
             "memorising, a high one an evaluation that is wrong.",
             verify=f"model.eval(); print({python_name(top.name)}(training_batch))  # near "
             f"{number(top.trained)}: memorised; near {number(top.last)}: evaluation is wrong",
-            caused_by=("eval-identical", "eval-objective"),
+            caused_by=("eval-identical", "eval-objective", "eval-apart"),
         )
 
 

@@ -58,6 +58,7 @@ def _finding(case: Case, term: str, what: str) -> Finding:
         ),
         cause=f"The model ends in a {what}, and the loss has one of its own. Healthy losses have "
         "one.",
-        action=f"Remove the {what} in front of '{term}', or take a loss on probabilities.",
+        action=f"Remove the {what} in front of '{term}', or take a loss on probabilities (the "
+        f"{'nll_loss of their log' if what == 'softmax' else 'binary_cross_entropy'}).",
         verify=gradient(term, "must grow where the {what} is removed".replace("{what}", what)),
     )

@@ -224,7 +224,7 @@ class TermConstant:
                 "Expected only of an offset that is added on purpose."
             ),
             action=f"Compute '{one.name}' for two different batches and compare.",
-            verify=gradient(one.name, "all None or 0: it trains nothing"),
+            verify=gradient(one.name, "empty or all 0: it trains nothing"),
         )
 
 

@@ -39,6 +39,26 @@ MOST = 0.5
 DEVIATES = 0.05
 """Deviation from "twice the weight, twice the gradient" that half precision cannot cause."""
 
+UNREACHED = (
+    "that no term reaches",
+    "A head that is missing in the loss, or features that are computed under no_grad or detached. "
+    "Expected if it is frozen on purpose or trained elsewhere.",
+    "Set requires_grad=False if it is meant to stay, else give it a part in the total.",
+)
+"""What is said of parameters, why, and what to do."""
+NUMBERS = (
+    "that no term reaches",
+    "Weights or temperatures go into the total as plain numbers (`.item()`, `float()`, `detach`), "
+    "or not at all: so they have no gradient. Expected if they are trained elsewhere.",
+    "Use them as tensors with their graph; set requires_grad=False if they are meant to stay.",
+)
+LOOSE = (
+    "that a term reaches but no watched optimizer holds",
+    "A module that was made, replaced or thawed after the optimizer. Expected if it is trained "
+    "elsewhere.",
+    "Pass it to the optimizer (add_param_group); set requires_grad=False if it is meant to stay.",
+)
+
 
 @final
 class TermReachesNothing:
@@ -98,7 +118,7 @@ class TermReachesNothing:
             "all its parameters are frozen. Expected for a term that is only watched.",
             action=f"Follow the graph of '{term}' back from grad_fn to the first cut, or give it "
             "the role 'monitor'.",
-            verify=gradient(term, "must not be all None"),
+            verify=gradient(term, "must be norms, not {} or an error"),
         )
 
 
@@ -260,21 +280,29 @@ class ParametersUntrained:
         flat = {name for one in Plateau().check(case) for name in one.terms}
         lost = [one for one in reach(case) if _owned(case, one) & {*loose} and one in flat]
         tail = f": {most:.0%} of all that is to be trained" if (most := _most(case)) else ""
+        names = _unreached(case)
         if numbers := _numbers(case):
-            tail += f"; {named(numbers)} are numbers to be learned"
-        yield from self._note(case, "that no term reaches", _unreached(case), tail=tail)
-        what = "that a term reaches but no watched optimizer holds"
+            tail += f"; an optimizer is to learn {named(numbers)}"
+        kind = NUMBERS if numbers == names else UNREACHED
+        yield from self._note(case, kind, names, tail=tail)
         tail = f": {named(lost)} hardly falls" if lost else ""
         if replaced := _replaced(held):
             tail += f"; the optimizer holds {replaced} elements that are not of the model instead"
         if thawed:
             tail += f"; {len(thawed)} of them were frozen at the start and thawed since"
-        yield from self._note(case, what, loose, lost, tail=tail)
+        yield from self._note(case, LOOSE, loose, lost, tail=tail)
 
     def _note(
-        self, case: Case, what: str, names: list[str], lost: Sequence[str] = (), *, tail: str
+        self,
+        case: Case,
+        kind: tuple[str, str, str],
+        names: list[str],
+        lost: Sequence[str] = (),
+        *,
+        tail: str,
     ) -> Iterator[Finding]:
         """At most one finding; what its tail tells makes it a warning."""
+        what, cause, action = kind
         modules = list(dict.fromkeys(name.rpartition(".")[0] or name for name in names))
         if not modules:
             return
@@ -285,7 +313,8 @@ class ParametersUntrained:
             severity=Severity.WARNING if tail else Severity.NOTE,
             terms=(*lost, *(one for one in modules if one not in lost)),
             steps=steps,
-            summary=f"{len(names)} trainable parameters {what}, in {named(modules)}{tail}",
+            summary=f"{len(names)} trainable parameter{'s' if len(names) > 1 else ''} {what}, in "
+            f"{named(modules)}{tail}",
             evidence=(
                 Evidence(
                     text=f"parameters {what}: {named(names)}",
@@ -295,12 +324,11 @@ class ParametersUntrained:
                     threshold=1.0,
                 ),
             ),
-            cause="A head that is missing in the loss, features that are computed under no_grad or "
-            "detached, or a module made after the optimizer. Expected if it is frozen on purpose "
-            "or trained elsewhere.",
-            action="Set requires_grad=False if it is meant to stay, else add it.",
+            cause=cause,
+            action=action,
             verify=f"before = model.get_parameter({names[0]!r}).detach().clone(); "
-            f"optimizer.step(); print((model.get_parameter({names[0]!r}) - before).abs().max())",
+            f"optimizer.step(); print((model.get_parameter({names[0]!r}) - before).abs().max())  "
+            "# 0: nothing trains it",
             caused_by=("term-reaches-nothing",),
         )
 

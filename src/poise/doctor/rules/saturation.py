@@ -126,5 +126,5 @@ def _finding(case: Case, group: list[_Held]) -> Finding:
         "no gradient: a discriminator that has won, or predictions that are certain and wrong.",
         action=f"Compute '{name}' from logits (logsigmoid, log_softmax) instead of the logarithm "
         "of a clamped probability.",
-        verify=gradient(name, "all 0 or None while it is clamped"),
+        verify=gradient(name, "empty or all 0 while it is clamped"),
     )

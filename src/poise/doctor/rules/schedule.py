@@ -115,7 +115,8 @@ class LearningRateFloorEarly:
 
     The rest of the run changes hardly anything. The usual reason is a schedule that is stepped
     once per micro-batch or per process instead of once per optimizer step, or that was given too
-    few total steps.
+    few total steps. Falls by one factor are those of a plateau scheduler that sees no improvement,
+    as in the wrong mode.
 
     Statistic: where the learning rate falls below 1/1000 of its peak for good, and for how much of
     the run it stays constant there. Thresholds: below 1/1000 for more than a tenth of the records,
@@ -158,6 +159,7 @@ class LearningRateFloorEarly:
         few = len(np.unique(one.values[:start])) < 8
         early = sure or (share < 0.5 and not few)
         steps = steps_between(one.steps[start:])
+        cause, action, verify = _why_early(_divisions(one.values[:start]))
         return Finding(
             rule=self.name,
             fault=self.fault,
@@ -178,15 +180,42 @@ class LearningRateFloorEarly:
                     threshold=0.1,
                 ),
             ),
-            cause=(
-                "The schedule is stepped more often than the optimizer (per micro-batch, per "
-                "process) or was given too few total steps. Expected with milestones or a planned "
-                "cool-down phase."
-            ),
-            action="Step the schedule once per optimizer step and count its total steps so.",
-            verify="print(scheduler.last_epoch, optimizer_steps)  # must be equal",
+            cause=cause,
+            action=action,
+            verify=verify,
             caused_by=("scheduler-per-micro-batch",),
         )
+
+
+def _divisions(values: Floats) -> tuple[int, float] | None:
+    """How often a rate is multiplied by one factor and kept in between; None if it is not so."""
+    at = np.flatnonzero(np.diff(values)) + 1
+    if len(at) < 2 or 2 * len(at) > len(values) or not values[at - 1].all():
+        return None
+    factors = values[at] / values[at - 1]
+    factor = float(np.median(factors))
+    return (len(at), factor) if factor < 1 and np.allclose(factors, factor, rtol=0.01) else None
+
+
+def _why_early(divisions: tuple[int, float] | None) -> tuple[str, str, str]:
+    """Cause, action and proof for a rate that is gone too early."""
+    if divisions is None:
+        return (
+            "The schedule is stepped more often than the optimizer (per micro-batch, per process) "
+            "or was given too few total steps. Expected with a planned cool-down phase.",
+            "Step the schedule once per optimizer step and count its total steps so.",
+            "print(scheduler.last_epoch, optimizer_steps)  # must be equal",
+        )
+    times, factor = divisions
+    return (
+        f"Up to there it falls {times} times by one factor, {number(factor)}: a plateau scheduler "
+        "that sees no improvement (mode 'max' on a loss, another number than meant, a patience "
+        "below the noise), or a step size that is too short. Expected with milestones.",
+        "Give ReduceLROnPlateau the mode of its number ('min' for a loss) and more patience; give "
+        "StepLR a longer step.",
+        "print(scheduler.mode, scheduler.best)  # of a plateau scheduler: the best value must be "
+        "the best one so far",
+    )
 
 
 @final

@@ -104,6 +104,7 @@ def _standstill(judged: list[Trace]) -> Finding:
             "lr-zero",
             "optimizer-never-steps",
             "parameters-still",
+            "unaccounted-gradient",
             "stuck-at-log-k",
             "loss-identical",
         ),

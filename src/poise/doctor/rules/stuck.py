@@ -141,8 +141,8 @@ def _at_log_k(case: Case, one: Trace, guess: _Guess) -> Finding:
             ),
         ),
         cause="The outputs carry no information about the targets: misaligned pairs, a learning "
-        "rate near zero, collapsed outputs. Expected in the first steps, for discriminators in "
-        "balance, and if the value is near ln K by chance (a warm start).",
+        "rate near zero or far too high, collapsed outputs. Expected in the first steps, for "
+        "discriminators in balance, and if the value is near ln K by chance (a warm start).",
         action=f"Check the learning rate first, then fit '{one.name}' to one batch: if it cannot "
         "fall there, the targets do not belong to the inputs.",
         verify=f"print({python_name(one.name)}(inputs, targets), {python_name(one.name)}(inputs, "

@@ -61,7 +61,8 @@ def _finding(share: float, probes: int, steps: tuple[int, int]) -> Finding:
         evidence=(
             Evidence(
                 text="norm of what the backward pass brings beside the terms' weighted sum, over "
-                f"all norms: {percent(share)}, median of {probes} probes",
+                f"all norms: {percent(share)}, median of {probes} probes; the terms' own shares "
+                f"are parts of the other {percent(1 - share)}",
                 series="unexplained",
                 steps=steps,
                 value=share,
@@ -71,5 +72,6 @@ def _finding(share: float, probes: int, steps: tuple[int, int]) -> Finding:
         cause="Something is added to the total after the watch has seen it, or passed back on its "
         "own: a penalty, an auxiliary loss, a gradient hook. Expected if you know of it.",
         action="Hand it to watch.total as a term of its own, with its weight.",
-        verify="total = watch.total(terms, weights); total.backward()  # and no other backward()",
+        verify="poise diagnose AFTER  # AFTER calls backward() on what watch.total returns, and on "
+        f"nothing else: no {UnaccountedGradient.name}",
     )

@@ -58,13 +58,14 @@ class WeightConstant:
         if own and not adaptive:
             return  # Our own record: it would declare a balancer, and it holds the weights anyway.
         names = [one.of or one.name for one in weights]
+        cause, action, verify = _advice(idle)
         count = min(len(one) for one in weights)
         values = ", ".join(number(float(one.values[0])) for one in weights[:4])
         yield Finding(
             rule=self.name,
             fault=self.fault,
             severity=Severity.WARNING if adaptive else Severity.NOTE,
-            terms=tuple(names),
+            terms=(*names, *dict.fromkeys(one.rpartition(".")[0] or one for one in idle)),
             steps=span(table, weights[0]),
             summary=f"The weights of {named(names)} stay at {values} in all {count} records.",
             evidence=tuple(
@@ -77,15 +78,31 @@ class WeightConstant:
                 )
                 for one in weights[:8]
             ),
-            cause=(
-                "Nothing updates them: the balancer is not called, or learned weights"
-                + (f" ({named(idle)})" if idle else "")
-                + " are missing from the optimizer or have no part in the total. Expected if they "
-                "are fixed."
-            ),
-            action="If they are meant to adapt, pass their parameters to the optimizer.",
-            verify="print(any(p is weight for g in optimizer.param_groups for p in g['params']))",
+            cause=cause,
+            action=action,
+            verify=verify,
+            caused_by=("parameters-untrained",),
         )
+
+
+def _advice(idle: list[str]) -> tuple[str, str, str]:
+    """Cause, action and proof; learned weights that stand idle are known by their names."""
+    if not idle:
+        return (
+            "Nothing updates them: the balancer is not called, or learned weights are missing from "
+            "the optimizer or have no part in the total. Expected if they are fixed.",
+            "If they are meant to adapt, call the balancer, or pass their parameters to the "
+            "optimizer.",
+            "print(any(p is weight for g in optimizer.param_groups for p in g['params']))",
+        )
+    return (
+        f"The weights are meant to be made from {named(idle)}, which nothing trains: no optimizer "
+        "holds it, or its graph is cut on the way to the total (`.item()`, `float()`, `detach`). "
+        "Expected if they are fixed.",
+        f"Make the weights from {named(idle)} as tensors with their graph, and pass it to the "
+        "optimizer.",
+        f"total.backward(); print(model.get_parameter({idle[0]!r}).grad)  # not None",
+    )
 
 
 def _at_fork(case: Case) -> bool:
