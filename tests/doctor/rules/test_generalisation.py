@@ -77,3 +77,15 @@ def test_what_is_known_by_heart_and_hardly_carries_over_is_a_warning() -> None:
     assert (one.severity, one.terms) == (Severity.WARNING, ("ce",))
     more = {"ce": 4.4 * np.geomspace(1, 0.6, 15)}
     assert not found_by(EvalStandsStill(), make_run({"ce": ce}, evals=more))
+
+
+def test_a_score_that_rises_says_that_something_carries_over() -> None:
+    """The loss stays while the accuracy goes from 0.6 to 0.8: a note, as before."""
+    rng = np.random.default_rng(0)
+    ce = decay(rng, 4, 0.03, tau=0.1)
+    stays = {"ce": 4.4 * np.ones(15) * np.exp(0.005 * rng.standard_normal(15))}
+    for last, severity in ((0.8, Severity.NOTE), (0.62, Severity.WARNING)):
+        scores = {"accuracy": np.linspace(0.6, last, 15)}
+        run = make_run({"ce": ce}, evals=stays, eval_statistics=scores)
+        (one,) = found_by(EvalStandsStill(), run)
+        assert one.severity is severity

@@ -1,5 +1,6 @@
 """Terms that fall in training while they rise in evaluation."""
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import ClassVar, final
@@ -12,6 +13,14 @@ from poise.doctor.rule import Need
 from poise.doctor.rules.eval_mismatch import partner, train_at
 from poise.doctor.series import finite, named, number, python_name, roughness
 from poise.run import Floats, Ints, Kind, Series, Table
+
+SCORE = re.compile(
+    r"acc|f1|auc|iou|bleu|rouge|recall|precision|score|reward|(^|[^a-z])(m?ap|r2|psnr|ssim|em)([^a-z]|$)",
+    re.IGNORECASE,
+)
+"""Names of what is better when it is larger."""
+RISES = 1.1
+"""Factor by which a score must rise to show that something carries over."""
 
 
 @final
@@ -87,8 +96,8 @@ class EvalStandsStill:
     the first and at the last evaluation. Thresholds: at least 5 evaluations; less than 3% better
     than the first one, never 20% above it (that is `eval-rises`); training falls by 30% from its
     start. 3% and 30% are the plateau test of the terms. A note; a warning where training has fallen
-    by 90%, to a tenth of the evaluation or less, while that is less than 30% better than the first:
-    then what training fell by is memory.
+    by 90%, to a tenth of the evaluation or less, while that is less than 30% better than the first
+    and no score in the evaluation rises by a tenth: then what training fell by is memory.
 
     Healthy look-alikes: fine-tuning of a model that was good at the evaluation data before, where
     accuracy may still rise; a first evaluation that comes late.
@@ -103,17 +112,18 @@ class EvalStandsStill:
         for table in case.run.evals:
             losses = table.of_kind(Kind.TERM, Kind.TOTAL)
             gaps = [gap for one in losses if (gap := gap_of(case, table, one))]
-            gaps = [gap for gap in gaps if gap.stands or gap.memory]
+            gaps = [gap for gap in gaps if gap.stands or (gap.memory and not _scored(table))]
             if gaps:
                 yield self._finding(table, sorted(gaps, key=lambda gap: gap.kind == Kind.TOTAL))
 
     def _finding(self, table: Table, gaps: list["Gap"]) -> Finding:
+        memory = any(gap.memory for gap in gaps) and not _scored(table)
         top, *others = gaps
         also = f"; so does {named([one.name for one in others])}" if others else ""
         return Finding(
             rule=self.name,
             fault=self.fault,
-            severity=Severity.WARNING if any(one.memory for one in gaps) else Severity.NOTE,
+            severity=Severity.WARNING if memory else Severity.NOTE,
             terms=tuple(one.name for one in gaps),
             steps=(int(top.steps[0]), int(top.steps[-1])),
             summary=(
@@ -142,6 +152,13 @@ class EvalStandsStill:
             f"{number(top.trained)}: memorised; near {number(top.last)}: evaluation is wrong",
             caused_by=("eval-identical", "eval-objective", "eval-apart"),
         )
+
+
+def _scored(table: Table) -> bool:
+    """True if a score of the evaluation rises by a tenth: then something carries over."""
+    scores = [finite(one.values) for one in table.of_kind(Kind.STATISTIC) if SCORE.search(one.name)]
+    known = [one for one in scores if len(one) >= 3 and one[0] > 0]
+    return any(float(np.median(one[-3:])) > RISES * float(one[0]) for one in known)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
