@@ -44,6 +44,20 @@ def test_divided_or_scaled_totals_are_silent(factor: float) -> None:
     assert not found_by(AccumulationSummed(), run(factor))
 
 
+def test_steps_that_were_long_at_the_start_count() -> None:
+    """It blew up and creeps since."""
+    run_ = run(1.0, motion=0.02)
+    early = watched(
+        {"a": fall(2, 1, RNG), "b": fall(3, 1, RNG)},
+        motion={"trunk": [0.4, 0.3, 0.2, 0.02, 0.02, 0.02, 0.02, 0.02]},
+        micro=np.arange(200),
+        optimizers=SGD,
+        declared={"accumulated": 8, "factor": 1.0},
+    )
+    assert [one.severity for one in found_by(AccumulationSummed(), run_)] == [Severity.NOTE]
+    assert [one.severity for one in found_by(AccumulationSummed(), early)] == [Severity.WARNING]
+
+
 def test_one_micro_batch_a_step_is_silent() -> None:
     """Nothing is added up."""
     assert not found_by(AccumulationSummed(), run(1.0, count=1))

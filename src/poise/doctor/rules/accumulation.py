@@ -12,6 +12,7 @@ from poise.doctor.probes import moved, scale_free
 from poise.doctor.proofs import rerun
 from poise.doctor.rule import Need
 from poise.doctor.series import finite
+from poise.run import Floats
 
 FAR = 0.1
 """Relative motion in one step from which a module is new in ten steps."""
@@ -28,8 +29,9 @@ class AccumulationSummed:
 
     Statistic: micro-batches of an optimizer step, and what each total is multiplied with on its way
     back. Threshold: two and more, and a factor of exactly 1. A note; a warning if the optimizer
-    follows the size of the gradient and some module moves by a tenth of its norm in the median
-    step, so that it is new after ten.
+    follows the size of the gradient and some module moves by a tenth of its norm a step, so that it
+    is new after ten: in the median of all measured steps, or of the first three, after which a
+    training that blew up may creep.
 
     Healthy look-alikes: totals that are divided by N (a factor of 1/N), or that are sums over
     samples by intent at a learning rate that suits them (a note); a loss scale (not judged).
@@ -49,7 +51,7 @@ class AccumulationSummed:
 
 
 def _finding(case: Case, count: int) -> Finding:
-    motion = {name: float(np.median(finite(values))) for name, (_, values) in moved(case).items()}
+    motion = {name: _pace(finite(values)) for name, (_, values) in moved(case).items()}
     far = max(motion, key=motion.__getitem__)
     sure = motion[far] > FAR and not scale_free(case)
     steps = int(case.train.steps.min()), int(case.train.steps.max())
@@ -71,7 +73,8 @@ def _finding(case: Case, count: int) -> Finding:
                 threshold=2.0,
             ),
             Evidence(
-                text=f"'{far}' moves by {percent(motion[far])} of its norm in the median step",
+                text=f"'{far}' moves by {percent(motion[far])} of its norm a step, in the median of "
+                "all measured steps or of the first three",
                 series=f"motion/{far}",
                 steps=steps,
                 value=motion[far],
@@ -84,3 +87,10 @@ def _finding(case: Case, count: int) -> Finding:
         action=f"Pass (total / {count}).backward(), or divide the learning rate by {count}.",
         verify=rerun("that division", "the terms must fall further and swing less"),
     )
+
+
+def _pace(values: Floats) -> float:
+    """Relative motion a step, over the run or at its start, whichever is more; 0 without any."""
+    if not len(values):
+        return 0.0
+    return float(max(np.median(values), np.median(values[:3])))
