@@ -32,7 +32,8 @@ class AccumulationSummed:
     step, so that it is new after ten.
 
     Healthy look-alikes: totals that are divided by N (a factor of 1/N), or that are sums over
-    samples by intent at a learning rate that suits them (a note); a loss scale (not judged).
+    samples by intent at a learning rate that suits them (a note); a loss scale, the calls of a
+    closure, and totals of different terms (not judged).
     """
 
     name: ClassVar[str] = "accumulation-summed"

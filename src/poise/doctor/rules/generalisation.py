@@ -8,10 +8,21 @@ import numpy as np
 
 from poise.doctor.case import Case
 from poise.doctor.finding import Evidence, Fault, Finding, Severity
+from poise.doctor.hints import words
 from poise.doctor.rule import Need
 from poise.doctor.rules.eval_mismatch import partner, train_at
 from poise.doctor.series import finite, named, number, python_name, roughness
 from poise.run import Floats, Ints, Kind, Series, Table
+
+RISEN = 1.1
+"""A score over its first value, from which it has risen."""
+
+_SCORES = frozenset(
+    (
+        *("acc", "accuracy", "auc", "auroc", "bleu", "rouge", "ndcg", "map", "iou", "miou", "dice"),
+        *("recall", "precision", "psnr", "ssim"),
+    )
+)
 
 
 @final
@@ -88,10 +99,11 @@ class EvalStandsStill:
     than the first one, never 20% above it (that is `eval-rises`); training falls by 30% from its
     start. 3% and 30% are the plateau test of the terms. A note; a warning where training has fallen
     by 90%, to a tenth of the evaluation or less, while that is less than 30% better than the first:
-    then what training fell by is memory.
+    then what training fell by is memory. It stays a note where a score of the same evaluations (an
+    accuracy, a BLEU) rises by a tenth: then something carries over.
 
     Healthy look-alikes: fine-tuning of a model that was good at the evaluation data before, where
-    accuracy may still rise; a first evaluation that comes late.
+    accuracy may still rise (a note); a first evaluation that comes late.
     """
 
     name: ClassVar[str] = "eval-stands-still"
@@ -109,11 +121,12 @@ class EvalStandsStill:
 
     def _finding(self, table: Table, gaps: list["Gap"]) -> Finding:
         top, *others = gaps
+        memory = any(one.memory for one in gaps) and not _better(table)
         also = f"; so does {named([one.name for one in others])}" if others else ""
         return Finding(
             rule=self.name,
             fault=self.fault,
-            severity=Severity.WARNING if any(one.memory for one in gaps) else Severity.NOTE,
+            severity=Severity.WARNING if memory else Severity.NOTE,
             terms=tuple(one.name for one in gaps),
             steps=(int(top.steps[0]), int(top.steps[-1])),
             summary=(
@@ -142,6 +155,16 @@ class EvalStandsStill:
             f"{number(top.trained)}: memorised; near {number(top.last)}: evaluation is wrong",
             caused_by=("eval-identical", "eval-objective"),
         )
+
+
+def _better(table: Table) -> bool:
+    """True if a score of these evaluations, larger where they are better, rises by a tenth."""
+    scores = (one for one in table.of_kind(Kind.STATISTIC) if _SCORES & {*words(one.name)})
+    known = (finite(one.values) for one in scores)
+    return any(
+        len(values) >= 3 and float(np.median(values[-3:])) > RISEN * max(float(values[0]), 0.0)
+        for values in known
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

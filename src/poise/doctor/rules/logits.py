@@ -59,5 +59,5 @@ def _finding(case: Case, term: str, what: str) -> Finding:
         cause=f"The model ends in a {what}, and the loss has one of its own. Healthy losses have "
         "one.",
         action=f"Remove the {what} in front of '{term}', or take a loss on probabilities.",
-        verify=gradient(term, "must grow where the {what} is removed".replace("{what}", what)),
+        verify=gradient(term, f"must grow where the {what} is removed"),
     )
