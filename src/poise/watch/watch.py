@@ -312,9 +312,8 @@ class Watch:
             return
         self._probing.look(found)
         if self._norm is not None:
-            if (
-                self._batch - self._armed >= self.budget.every
-            ):  # no step comes; do not look for ever
+            # no step comes; do not look for ever
+            if self._batch - self._armed >= self.budget.every:
                 self._norm.close()
                 self._norm = None
         elif self.budget.due("motion") and self._steps.optimizers:
