@@ -3,7 +3,7 @@
 import io
 import sys
 from pathlib import Path
-from typing import Annotated, cast
+from typing import Annotated
 
 import typer
 
@@ -20,5 +20,6 @@ def watch(
     from poise.view.viewing import view
 
     # A name that the terminal's encoding lacks is shown escaped and must not end the view.
-    cast(io.TextIOWrapper, sys.stdout).reconfigure(errors="backslashreplace")
+    if isinstance(sys.stdout, io.TextIOWrapper):  # what was put in its place has none
+        sys.stdout.reconfigure(errors="backslashreplace")
     view(path, Console(), once=once)
