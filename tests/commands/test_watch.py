@@ -1,5 +1,6 @@
 """`poise watch` on the command line."""
 
+import io
 import os
 import pty
 import select
@@ -7,10 +8,12 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import redirect_stdout
 from pathlib import Path
 
 import pytest
 
+from poise.commands.watch import watch
 from poise.record import Recorder
 from tests.test_cli import poise
 
@@ -50,6 +53,15 @@ def test_a_terminal_that_lacks_a_character(tmp_path: Path) -> None:
     done = poise("watch", tmp_path / "run", PYTHONIOENCODING="ascii")
     assert (done.returncode, done.stderr) == (0, "")
     assert "\\u2603" in done.stdout
+
+
+def test_output_that_goes_into_a_text(tmp_path: Path) -> None:
+    """A caller in Python that collects what is printed; it has no encoding."""
+    with Recorder(tmp_path / "run", terms=["a"]) as recorder:
+        recorder.step(0, total=1.0, terms={"a": 1.0})
+    with redirect_stdout(io.StringIO()) as shown:
+        watch(tmp_path / "run", once=True)
+    assert "no fault found at step 0" in shown.getvalue()
 
 
 def test_it_needs_no_torch(tmp_path: Path) -> None:

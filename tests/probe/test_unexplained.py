@@ -99,3 +99,27 @@ def test_the_tensors_have_no_hooks() -> None:
     assert not one.model.weight._post_accumulate_grad_hooks
     one.total.backward()
     assert one.seen.share() == pytest.approx(0, abs=1e-6)
+
+
+def cancelling(apart: float) -> Unexplained:
+    """Two terms that pull at one weight in opposite directions, and a gradient of rounding."""
+    weight = nn.Parameter(torch.ones(2))
+    seen = Unexplained([weight], [torch.tensor([apart, 0.0])], 2.0)
+    (weight * torch.tensor([apart, 0.03])).sum().backward()
+    return seen
+
+
+def test_terms_that_cancel_are_not_compared() -> None:
+    """At an equilibrium of two terms their sum is what rounding leaves."""
+    assert cancelling(0.001).share() is None
+    assert cancelling(1.0).share() == pytest.approx(0.03 / 2.03)
+
+
+@pytest.mark.parametrize("zeros", [True, False])
+def test_gradients_that_are_thrown_away_in_between(zeros: bool) -> None:
+    """As for a step that first looks around; kept, as of a second loss, they are compared."""
+    one = Pair()
+    one.total.backward(retain_graph=True)
+    one.model.zero_grad(set_to_none=not zeros)
+    one.total.backward()
+    assert one.seen.share() is None

@@ -20,5 +20,7 @@ def watch(
     from poise.view.viewing import view
 
     # A name that the terminal's encoding lacks is shown escaped and must not end the view.
-    cast(io.TextIOWrapper, sys.stdout).reconfigure(errors="backslashreplace")
+    shown: object = sys.stdout
+    if isinstance(shown, io.TextIOWrapper):  # what was put in its place has no encoding
+        cast(io.TextIOWrapper, shown).reconfigure(errors="backslashreplace")
     view(path, Console(), once=once)

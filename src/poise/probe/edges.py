@@ -6,6 +6,7 @@ from typing import TypeAlias
 
 from torch import Tensor
 from torch.autograd.graph import GradientEdge, Node
+from torch.nn.parameter import is_lazy
 
 Key: TypeAlias = tuple[Node, int]
 """One output of one node: a tensor of the forward pass."""
@@ -55,6 +56,23 @@ def leaf(one: Vertex) -> Tensor | None:
     """The leaf tensor whose gradient a vertex accumulates; None for any other vertex."""
     node = one[0]
     return getattr(node, "variable", None) if not node.next_functions else None
+
+
+def shape_of(key: Key) -> tuple[int, ...]:
+    """Shape of the tensor that an output of a node was; () as well where that is not known."""
+    metadata = getattr(key[0], "_input_metadata", ())
+    return tuple(metadata[key[1]].shape) if key[1] < len(metadata) else ()
+
+
+def size_of(parameter: Tensor) -> int:
+    """Elements of a parameter; 0 for one of a lazy module that has not run yet.
+
+    Example:
+        >>> import torch
+        >>> size_of(torch.nn.LazyLinear(2).weight), size_of(torch.nn.Linear(3, 2).weight)
+        (0, 6)
+    """
+    return 0 if is_lazy(parameter) else parameter.numel()
 
 
 def straight(one: Vertex) -> Vertex:

@@ -17,6 +17,8 @@ from poise.probe.edges import (
     children,
     leaf,
     reachable,
+    shape_of,
+    size_of,
     straight,
     topological,
     vertex,
@@ -151,7 +153,7 @@ class Graph:
         return Bottleneck(
             edges=tuple(GradientEdge(*key) for key in found),
             name=found[0][0].name(),
-            shapes=tuple(map(_shape, found)),
+            shapes=tuple(map(shape_of, found)),
             terms=terms,
             ignored=tuple(name for name in self.terms if name not in terms),
             beside=tuple(name for name, one in self.shared.items() if id(one) in past)
@@ -239,10 +241,5 @@ class Graph:
             frozen=tuple(name for name, there in trainable.items() if not there),
             detached=tuple(term for term in self.terms if term not in self._sources),
             opaque=tuple(opaque),
-            sizes={name: one.numel() for name, one in self.parameters.items()},
+            sizes={name: size_of(one) for name, one in self.parameters.items()},
         )
-
-
-def _shape(key: Key) -> tuple[int, ...]:
-    metadata = getattr(key[0], "_input_metadata", ())
-    return tuple(metadata[key[1]].shape) if key[1] < len(metadata) else ()

@@ -3,13 +3,16 @@
 from torch import Tensor
 from torch.autograd.graph import Node
 
+from poise.probe.edges import shape_of
+
 DEEP = 8
 """Operations after the loss that are followed back: a factor, a mean, a shift."""
 SQUASHING = {"SoftmaxBackward": "softmax", "SigmoidBackward": "sigmoid"}
 """Operations whose outputs are probabilities."""
 SHAPING = (
-    *("View", "UnsafeView", "Reshape", "Flatten", "Transpose", "Permute", "T", "Squeeze", "Slice"),
-    *("Unsqueeze", "Index", "Select", "Clone", "ToCopy", "Expand", "MaskedSelect", "Unbind"),
+    *("View", "UnsafeView", "Reshape", "Flatten", "Transpose", "Permute", "TBackward", "Squeeze"),
+    *("Slice", "Unsqueeze", "Index", "Select", "Clone", "ToCopy", "Expand", "MaskedSelect"),
+    *("Unbind",),
 )
 """Operations that only arrange values, by the beginning of their node's name."""
 
@@ -18,7 +21,7 @@ def classes_of(term: Tensor) -> int | None:
     """Number of classes of a term that is one cross-entropy, times or plus constants.
 
     Returns:
-        None if the last operations of the term are others, or its graph is gone.
+        None if the last operations of the term are others.
 
     Example:
         >>> import torch
@@ -27,13 +30,12 @@ def classes_of(term: Tensor) -> int | None:
         5
     """
     node = _loss(term, "NllLoss")
-    if node is None:
+    scores, at = (None, 0) if node is None else node.next_functions[0]
+    if scores is None:
         return None
-    try:
-        scores = getattr(node, "_saved_self")  # noqa: B009 -- torch does not type it
-    except RuntimeError:  # the graph was freed
-        return None
-    return int(scores.shape[-1 if scores.dim() == 1 else 1])
+    # Not from what the node saved: to unpack that, a checkpoint runs its forward pass once more.
+    shape = shape_of((scores, at))
+    return int(shape[-1 if len(shape) == 1 else 1]) if shape else None
 
 
 def squashed(term: Tensor) -> str | None:

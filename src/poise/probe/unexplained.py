@@ -13,6 +13,10 @@ from torch.utils.hooks import RemovableHandle
 from poise.probe.quiet import probing
 from poise.probe.update import full
 
+CANCELLED = 0.05
+"""Sum of the terms' gradients over the sum of their norms, below which nothing is told: where they
+cancel, the sum is mostly rounding."""
+
 
 class Unexplained:
     """Compares the gradient that arrives at some parameters with the one the terms have there.
@@ -43,7 +47,9 @@ class Unexplained:
         pairs = zip(parameters, gradients, strict=True)
         known = [(one, gradient) for one, gradient in pairs if gradient is not None]
         self._explained = [gradient for _, gradient in known]
+        self._parameters = [one for one, _ in known]
         self._whole = whole
+        self._thrown = False
         self._arrived: list[Tensor | None] = [None] * len(known)
         # At the nodes that accumulate: autograd.grad only comes by at a tensor, and hooks of
         # tensors make `Balancer.backward` take another way with other rounding.
@@ -58,16 +64,18 @@ class Unexplained:
 
         Returns:
             As a gradient share, in [0, 1]: that of the term that nobody recorded. None if some
-            parameter got no gradient, or a gradient that is not finite or has no length.
+            parameter got no gradient, or a gradient that is not finite or has no length; if the
+            terms cancel each other; or if gradients were thrown away between two backward passes,
+            as a step does that first looks around (sharpness-aware minimisation).
         """
         self.close()
         got = [one for one in self._arrived if one is not None]
-        if not got or len(got) < len(self._arrived):
+        if not got or len(got) < len(self._arrived) or self._thrown:
             return None
         product = sum(_dot(one, other) for one, other in zip(got, self._explained, strict=True))
         length = sum(_dot(one, one) for one in self._explained)
         scale = product / length if length else 0.0
-        if not self._whole or not math.isfinite(scale * self._whole):
+        if length**0.5 <= CANCELLED * self._whole or not math.isfinite(scale * self._whole):
             return None
         if scale <= 0:
             return 1.0
@@ -87,6 +95,9 @@ class Unexplained:
             return
         fresh, known = full(gradient), self._arrived[at]
         fresh = fresh.to(self._explained[at].dtype, copy=True)
+        if known is not None:
+            kept = self._parameters[at].grad
+            self._thrown = self._thrown or kept is None or not full(kept).any()
         self._arrived[at] = fresh if known is None else known + fresh
 
 

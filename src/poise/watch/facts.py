@@ -6,6 +6,7 @@ from typing import cast
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from poise.probe.edges import size_of
 from poise.probe.logits import classes_of, squashed
 
 NAMED = 100
@@ -51,22 +52,22 @@ def _optimizer(optimizer: Optimizer) -> dict[str, object]:
     return {
         "class": type(optimizer).__name__,
         "groups": len(optimizer.param_groups),
-        "elements": sum(one.numel() for one in _of(optimizer)),
+        "elements": sum(size_of(one) for one in _of(optimizer)),
     }
 
 
 def _parameters(model: nn.Module, optimizers: Sequence[Optimizer]) -> dict[str, object]:
     named = dict(model.named_parameters())
-    held = {id(one): one.numel() for optimizer in optimizers for one in _of(optimizer)}
+    held = {id(one): size_of(one) for optimizer in optimizers for one in _of(optimizer)}
     own = {id(one) for one in named.values()}
     loose = [name for name, one in named.items() if one.requires_grad and id(one) not in held]
     frozen = [name for name, one in named.items() if not one.requires_grad]
     return {
-        "trainable": sum(one.numel() for one in named.values() if one.requires_grad),
-        "frozen": sum(named[name].numel() for name in frozen),
+        "trainable": sum(size_of(one) for one in named.values() if one.requires_grad),
+        "frozen": sum(size_of(named[name]) for name in frozen),
         "frozen_names": frozen[:NAMED],
         "unoptimised": loose[:NAMED] if optimizers else [],
-        "unoptimised_elements": sum(named[name].numel() for name in loose) if optimizers else 0,
+        "unoptimised_elements": sum(size_of(named[name]) for name in loose) if optimizers else 0,
         "foreign_elements": sum(count for key, count in held.items() if key not in own),
     }
 

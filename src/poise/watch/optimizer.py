@@ -7,6 +7,7 @@ from typing import cast
 
 import torch
 from torch import Tensor
+from torch.nn.parameter import is_lazy
 from torch.optim import Optimizer
 from torch.utils.hooks import RemovableHandle
 
@@ -41,6 +42,8 @@ class Steps:
         factor: What the total that was looked at last was multiplied with on its way back; 1 if it
             was passed back itself, 1/N if it was divided by N micro-batches; None if unknown.
         passed: True if the total of this micro-batch was looked at and has been passed back itself.
+        late: True once a total was looked at that had not been passed back when the next one came:
+            then a backward pass may be that of several totals.
     """
 
     def __init__(
@@ -56,6 +59,7 @@ class Steps:
         self.scaled = False
         self.factor: float | None = None
         self.passed = False
+        self.late = False
         self._before, self._after = before, after
         self._earlier = 0  # steps done when the micro-batch began
         self._counts = [0] * len(self.optimizers)  # steps of each in this micro-batch
@@ -113,7 +117,10 @@ class Steps:
             terms: What it is the sum of: passed back all together in another way, as a balancer
                 does it, they have used it as well.
         """
-        self._waiting = 1 if self.done > self._earlier else self._waiting + 1
+        # A closure is called several times for one step, and begins with no gradient each time.
+        alone = self.inside or self.done > self._earlier
+        self._waiting = 1 if alone else self._waiting + 1
+        self.late = self.late or (bool(self._roots) and not self.passed)
         self._earlier = self.done
         self._counts = [0] * len(self._counts)
         self._look(total, terms)
@@ -308,7 +315,7 @@ class GradientNorm:
 
 
 def trained(optimizer: Optimizer) -> list[Tensor]:
-    """The parameters of an optimizer that are trained.
+    """The parameters of an optimizer that are trained; not those of lazy modules that never ran.
 
     Example:
         >>> weight = torch.zeros(1, requires_grad=True)
@@ -316,7 +323,8 @@ def trained(optimizer: Optimizer) -> list[Tensor]:
         1
     """
     groups = cast(list[dict[str, list[Tensor]]], optimizer.param_groups)
-    return [one for group in groups for one in group["params"] if one.requires_grad]
+    several = (one for group in groups for one in group["params"])
+    return [one for one in several if one.requires_grad and not is_lazy(one)]
 
 
 def _is_own(factor: Tensor | None, accumulated: int) -> bool:

@@ -7,6 +7,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 from torch.autograd.graph import Node
+from torch.nn.parameter import is_lazy
 from torch.optim import Optimizer
 
 from poise.probe.collective import collective, nodes_behind, processes
@@ -72,6 +73,8 @@ class Probing:
         self._motion: MotionProbe | None = None
         self._unexplained: Unexplained | None = None
         self._ran: Ran | None = None
+        self._beside: set[str] = set()
+        self._kinds: set[tuple[str, ...]] = set()
 
     def begin(self) -> None:
         """Measures nothing where parameters are sharded: gradients and motion are collectives."""
@@ -138,9 +141,9 @@ class Probing:
         if not news or self._model is None:
             return news
         if news["unreached"] and total.requires_grad:
-            beside = {*Graph({"total": total}, self._model).reach.reached["total"]}
+            self._beside |= self._reached_by(total)
             for key in ("unreached", "unreached_numbers"):
-                news[key] = [one for one in cast(list[str], news[key]) if one not in beside]
+                news[key] = [one for one in cast(list[str], news[key]) if one not in self._beside]
         names = cast(list[str], news["unreached"])
         if names and self._ran is None:
             self._ran = Ran(self._model, names)
@@ -151,6 +154,9 @@ class Probing:
             if one.requires_grad and id(one) not in held
         ]
         return news | {"unoptimised": loose[:NAMED] if held else []}
+
+    def _reached_by(self, total: Tensor) -> set[str]:
+        return {*Graph({"total": total}, self._model).reach.reached["total"]}
 
     def _refuse_collectives(self, nodes: Iterable[Node]) -> None:
         accounts = self._budget.accounts
@@ -209,10 +215,10 @@ class Probing:
         """Compares what the terms have at the shared parameters with what arrives there.
 
         Not where a fork changes the gradient on its way, nor inside a step's closure, nor where
-        processes average it.
+        processes average it, nor where several totals are passed back together.
         """
         forked = any(one.name() in FORKS for one in graph.nodes())
-        if forked or self._steps.inside or processes() > 1:
+        if forked or self._steps.inside or self._steps.late or processes() > 1:
             return
         whole = sum(found.gradients.norms.values())
         self._unexplained = Unexplained(list(graph.shared.values()), found.sums, whole)
@@ -251,17 +257,30 @@ class Probing:
         """Measures the motion of the next optimizer step."""
         self._armed = True
 
-    def at(self, place: Place) -> None:
-        """Says which micro-batch is current."""
+    def at(self, place: Place, given: Given) -> None:
+        """Says which micro-batch is current, and its total.
+
+        A module that ran for this total and is reached by it only had to wait for its turn.
+        """
         self._place = place
+        self._kinds.add(tuple(given.values))
         ran, self._ran = self._ran, None
-        if ran is not None and (found := ran.end()):
+        found = {} if ran is None else ran.end()
+        if found and given.total.requires_grad:
+            owners = {name.rpartition(".")[0] for name in self._reached_by(given.total)}
+            found = {owner: size for owner, size in found.items() if owner not in owners}
+        if found:
             self._write({"unreached_ran": found}, place)
+
+    def close(self) -> None:
+        """Ends all listening that waits for a next micro-batch."""
+        ran, self._ran = self._ran, None
+        if ran is not None:
+            ran.end()
 
     def before_step(self, optimizer: Optimizer) -> None:
         """Copies what the step will change, if it is to be measured."""
-        if self._unexplained is not None:
-            self._unexplained.close()
+        self._explained()  # now, so that no gradients are kept beside the next batch
         if not self._armed:
             return
         self._armed = False
@@ -279,9 +298,12 @@ class Probing:
         self._write(record | self._accumulated(), self._place)
 
     def _accumulated(self) -> dict[str, object]:
-        """How many micro-batches the step was made of, and what each was multiplied with."""
+        """How many micro-batches the step was made of, and what each was multiplied with.
+
+        Not where totals are of several kinds: those are no parts of one mean.
+        """
         number, factor = self._steps.accumulated, self._steps.factor
-        known = number > 1 and factor is not None
+        known = number > 1 and factor is not None and len(self._kinds) == 1
         return {"accumulated": number, "factor": factor} if known else {}
 
     def _named(self, optimizer: Optimizer) -> dict[str, Tensor]:
@@ -292,6 +314,7 @@ class Probing:
             names.get(id(one), f"group{g}.parameter{k}"): one
             for g, group in enumerate(optimizer.param_groups)
             for k, one in enumerate(group["params"])
+            if not is_lazy(one)
         }
 
 
@@ -299,13 +322,18 @@ def _weights_followed(graph: Graph, weights: Mapping[str, float]) -> Proportion:
     """Whether gradients follow their weights, looked at as near to each term as possible.
 
     That is at the parameters that it alone reaches, usually a head, so that the passes are short;
-    where it has none, at the last one that it reaches.
+    where it has none, at the last one that it reaches. Not at parameters with hooks of their own,
+    which may clamp a gradient and say nothing of the term.
     """
     found: dict[str, float] = {}
     half = has_half(graph.nodes())
     for name, term in graph.terms.items():
-        names = graph.reach.owned[name] or graph.reach.reached[name][-1:]
+        whole, own = graph.reach.reached[name], graph.reach.owned[name]
+        plain = [one for one in whole if not graph.parameters[one]._backward_hooks]
+        names = [one for one in plain if one in own] or plain[-1:]
         places = [graph.parameters[one] for one in names]
         scale = scale_for(term, weights[name]) if half else 1.0
-        found |= weight_followed({name: term}, places, factors=(2.0,), scale=scale).deviation
+        found |= weight_followed(
+            {name: term}, places, factors=(2.0,), model=graph.model, scale=scale
+        ).deviation
     return Proportion(deviation=found)

@@ -6,6 +6,8 @@ from functools import partial
 from torch import nn
 from torch.utils.hooks import RemovableHandle
 
+from poise.probe.edges import size_of
+
 
 class Ran:
     """Notices which modules run in training, until it is ended.
@@ -15,7 +17,8 @@ class Ran:
 
     Args:
         model: Holds the modules.
-        names: Parameters that no term reaches; the modules that own them are listened to.
+        names: Parameters that no term reaches; the modules that own them are listened to, where
+            the model has them still.
 
     Example:
         >>> import torch
@@ -27,11 +30,11 @@ class Ran:
     """
 
     def __init__(self, model: nn.Module, names: Iterable[str]) -> None:
+        there = dict(model.named_parameters())  # not those of modules that are gone by now
         self._wanted: dict[str, int] = {}
-        for name in names:
+        for name in (one for one in names if one in there):
             owner = name.rpartition(".")[0]
-            size = model.get_parameter(name).numel()
-            self._wanted[owner] = self._wanted.get(owner, 0) + size
+            self._wanted[owner] = self._wanted.get(owner, 0) + size_of(there[name])
         self._seen: set[str] = set()
         self._handles: list[RemovableHandle] = [
             model.get_submodule(owner).register_forward_hook(partial(self._run, owner))

@@ -8,7 +8,8 @@ from poise.probe.graph import Reach
 class Reaching:
     """Joins the reaches of all totals: what no term of one total reaches, one of another may.
 
-    Totals are told apart by the names of their terms; of each the latest reach counts.
+    Totals are told apart by the names of their terms; of each the latest reach counts. What some
+    term reached at some time, as branches are that only some batches use, is not unreached.
 
     Example:
         >>> d = Reach(reached={"d": ("D",)}, shared=(), owned={}, unreached=("G",), frozen=(),
@@ -25,6 +26,7 @@ class Reaching:
     def __init__(self) -> None:
         self._latest: dict[Hashable, Reach] = {}
         self._told: dict[str, object] = {}
+        self._ever: set[str] = set()
 
     def __contains__(self, kind: Hashable) -> bool:
         """Is the reach of such a total known?"""
@@ -41,6 +43,7 @@ class Reaching:
             The keys of a `probe` record, if they are others than the last time.
         """
         self._latest[kind] = reach
+        self._ever.update(*reach.reached.values())
         found = self._joined()
         if found == self._told:
             return {}
@@ -54,10 +57,9 @@ class Reaching:
         for one in several:
             for term, found in one.reached.items():
                 reached.setdefault(term, set()).update(found)
-        somewhere = set[str]().union(*reached.values())
         frozen = set(several[0].frozen).intersection(*(one.frozen for one in several[1:]))
         sizes = {name: size for one in several for name, size in one.sizes.items()}
-        unreached = [name for name in names if name not in somewhere | frozen]
+        unreached = [name for name in names if name not in self._ever | frozen]
         own: dict[str, int] = {}
         for name, size in sizes.items():
             own[_owner(name)] = own.get(_owner(name), 0) + size
@@ -65,7 +67,7 @@ class Reaching:
         return {
             "reach": {t: [name for name in names if name in one] for t, one in reached.items()},
             "unreached": unreached,
-            "unreached_numbers": [name for name in unreached if own[_owner(name)] <= few],
+            "unreached_numbers": [n for n in unreached if 0 < own[_owner(n)] <= few],
             "frozen": [name for name in names if name in frozen],
             "opaque": list(dict.fromkeys(name for one in several for name in one.opaque)),
         }

@@ -232,6 +232,7 @@ class Watch:
                 return
             self._closed = True
             self._guard(self._finish)
+            self._probing.close()
             self._steps.close()
             if self._norm is not None:
                 self._norm.close()
@@ -280,7 +281,7 @@ class Watch:
         self._early.clear()
         self._entry = entry
         self._guard(self._tell, terms, entry.step)
-        self._probing.at((entry.step, entry.micro))
+        self._guard(self._probing.at, (entry.step, entry.micro), found)
         if self._steps.optimizers and not found.total.requires_grad and torch.is_grad_enabled():
             self._guard(self._events.no_graph, entry.step)
         self._guard(self._around.begin, (entry.step, entry.micro))
@@ -311,9 +312,8 @@ class Watch:
             return
         self._probing.look(found)
         if self._norm is not None:
-            if (
-                self._batch - self._armed >= self.budget.every
-            ):  # no step comes; do not look for ever
+            # no step comes; do not look for ever
+            if self._batch - self._armed >= self.budget.every:
                 self._norm.close()
                 self._norm = None
         elif self.budget.due("motion") and self._steps.optimizers:

@@ -45,3 +45,16 @@ def test_what_only_looks_held_is_silent() -> None:
         "kl": held(0.5, 0.9, 0.5 * RNG.uniform(1.01, 1.1, N)),
     }
     assert not found_by(TermAtBound(), make_run(quiet))
+
+
+def test_a_training_that_has_converged_is_at_no_bound() -> None:
+    """The smallest value to the last bit from a third on; silent only while all else rests too."""
+    still = np.arange(N) >= N // 3
+    mass = np.where(still, 0.1234567, 0.1234567 * RNG.uniform(1.1, 2, N))
+    rest = np.where(still, 0.7654321, RNG.uniform(1, 2, N))
+    assert not found_by(TermAtBound(), make_run({"ce": rest + 0, "mass": mass}))
+    assert not found_by(TermAtBound(), make_run({"mass": mass}))
+    (one,) = found_by(TermAtBound(), make_run({"ce": CE, "mass": mass}))
+    assert one.terms == ("mass",)
+    top = np.where(still, 0.1234567, 0.1234567 * RNG.uniform(0.5, 0.9, N))
+    assert found_by(TermAtBound(), make_run({"ce": rest + 0, "mass": top}))

@@ -49,3 +49,10 @@ def test_other_numbers_of_classes_and_monitors_are_silent() -> None:
         {"classes": {"next": 4}, "roles": {"next": "monitor"}},
     ):
         assert not found_by(AtChance(), run(0, 1.7, np.log(4), **given))
+
+
+@SEEDS
+def test_an_adversary_is_meant_to_end_there(seed: int) -> None:
+    """A domain classifier behind reversed gradients; as a task it is named."""
+    assert not found_by(AtChance(), run(seed, 1.7, np.log(4), roles={"next": "adversary"}))
+    assert found_by(AtChance(), run(seed, 1.7, np.log(4), roles={"next": "task"}))

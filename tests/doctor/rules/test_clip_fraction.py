@@ -27,8 +27,10 @@ def test_most_samples_clipped(name: str) -> None:
         ("clip_fraction", np.where(np.arange(N) % 10 == 0, 0.9, 0.2)),
         ("clip_fraction", np.linspace(0, 90, N)),
         ("clip_score", np.linspace(0, 1, N)),
+        ("grad_clip_fraction", np.ones(N)),
+        ("critic/vf_clipfrac", np.linspace(0, 1, N)),
     ],
 )
 def test_what_healthy_policies_log_is_silent(name: str, values: np.ndarray) -> None:
-    """Four in ten at most, single batches, percentages of something else, another clip."""
+    """Four in ten at most, single batches, percentages of something else, other clips."""
     assert not found_by(ClipFraction(), make_run(TERMS, statistics={name: values}))

@@ -44,6 +44,23 @@ def test_a_source_that_runs_dry_is_a_warning() -> None:
         assert one.terms == ("ce",)
 
 
+@pytest.mark.parametrize(("weight", "severity"), [(0.0, Severity.NOTE), (0.5, Severity.WARNING)])
+def test_a_stage_that_is_over_needs_no_data(weight: float, severity: Severity) -> None:
+    """Neither count nor weight in the last two fifths; with a weight the term goes without."""
+    over = np.arange(N) >= 240
+    run = watched(
+        {"ce": decay(RNG, 7, 2), "size": decay(RNG, 2, 1)},
+        term_counts={"ce": 16.0},
+        weight_history={"ce": np.where(over, weight, 1.0)},
+    )
+    table = run.train
+    count = replace(table.series["count/ce"], values=np.where(over, 0.0, 16.0))
+    table = replace(table, series={**table.series, "count/ce": count})
+    run = replace(run, tables=(table, *run.tables[1:]))
+    (one,) = found_by(CountZero(), run)
+    assert one.severity is severity
+
+
 def test_irregular_term_is_a_note() -> None:
     """Terms of sampled tasks are named; those of every fifth record are a matter of logging."""
     (one,) = found_by(TermSparse(), make_run(_mixture(RNG.permutation(N)[:60]), total=None))

@@ -169,6 +169,19 @@ def test_numbers_that_an_optimizer_is_to_learn_are_a_warning() -> None:
         assert found[0].severity is severity
 
 
+def test_numbers_of_a_part_that_is_not_in_use_are_a_note() -> None:
+    """The scale of a contrastive pair of which one half is fine-tuned; alone it is a warning."""
+    for others, severity in ((["text.weight"], Severity.NOTE), ([], Severity.WARNING)):
+        declared = {
+            "parameters": {"trainable": 100, "unoptimised": []},
+            "unreached": [*others, "logit_scale"],
+            "unreached_numbers": ["logit_scale"],
+            "still": [*others, "logit_scale"],
+        }
+        (one,) = found_by(ParametersUntrained(), watched(terms(0), declared=declared))
+        assert one.severity is severity
+
+
 def test_what_was_thawed_after_the_optimizer_was_made_is_a_warning() -> None:
     """Frozen in the header, reached now, and held by no optimizer; never frozen: a note."""
     for frozen, severity in ((["trunk.weight"], Severity.WARNING), ([], Severity.NOTE)):

@@ -33,7 +33,8 @@ def test_learned_weights_that_no_term_reaches() -> None:
     """The parameter they should be made from names them; without it our own record is silent."""
     terms = {"a": decay(RNG, 7, 2), "b": decay(RNG, 5, 1)}
     history = {"a": np.ones(N), "b": np.ones(N)}
-    for names, found in ((["log_vars"], 1), (["spare.weight"], 0)):
+    layer = ["encoder.fc_log_var.weight", "encoder.fc_log_var.bias"]
+    for names, found in ((["log_vars"], 1), (["log_vars.0"], 1), (["spare.weight"], 0), (layer, 0)):
         declared = {"watch": {"every": 50}, "unreached": names}
         run = make_run(terms, weight_history=history, declared=declared)
         assert len(found_by(WeightConstant(), run)) == found

@@ -34,7 +34,8 @@ class AccumulationSummed:
     training that blew up may creep.
 
     Healthy look-alikes: totals that are divided by N (a factor of 1/N), or that are sums over
-    samples by intent at a learning rate that suits them (a note); a loss scale (not judged).
+    samples by intent at a learning rate that suits them (a note); a loss scale, the calls of a
+    closure, and totals of different terms (not judged).
     """
 
     name: ClassVar[str] = "accumulation-summed"
@@ -73,8 +74,8 @@ def _finding(case: Case, count: int) -> Finding:
                 threshold=2.0,
             ),
             Evidence(
-                text=f"'{far}' moves by {percent(motion[far])} of its norm a step, in the median of "
-                "all measured steps or of the first three",
+                text=f"'{far}' moves by {percent(motion[far])} of its norm a step: median of all "
+                "measured steps or of the first three, whichever is more",
                 series=f"motion/{far}",
                 steps=steps,
                 value=motion[far],

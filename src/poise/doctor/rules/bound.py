@@ -34,7 +34,9 @@ class TermAtBound:
     continuous loss repeats nothing.
 
     Healthy look-alikes: hinges, margins and penalties that are satisfied (the bound is 0: not
-    judged), counts and accuracies (few digits), roles other than task (not judged).
+    judged), a training that has converged to the last bit (the smallest value from some record on,
+    while no other term changes: not judged), counts and accuracies (few digits), roles other than
+    task (not judged).
     """
 
     name: ClassVar[str] = "term-at-bound"
@@ -45,7 +47,7 @@ class TermAtBound:
         """One finding for every term that a bound holds."""
         for one in case.terms:
             bound = _bound(one) if role_of(case, one.name) == "task" else None
-            if bound is not None:
+            if bound is not None and not _at_rest(case, one, bound[0]):
                 yield _finding(case, case.train, one, *bound)
 
 
@@ -61,6 +63,16 @@ def _bound(one: Series) -> tuple[float, float] | None:
             precise = any(digits(other) >= DIGITS for other in rest)
             return (value, part) if precise else None
     return None
+
+
+def _at_rest(case: Case, one: Series, bound: float) -> bool:
+    """True if a term stays at its smallest value to the end, and no other term changes there."""
+    last = np.flatnonzero(one.values != bound)[-1] + 1
+    if bound > finite(one.values).min() or last >= len(one):
+        return False
+    since = case.train.steps_of(one)[last]
+    rest = (o.values[case.train.steps_of(o) >= since] for o in case.terms if o.name != one.name)
+    return not any(len(values) and np.ptp(values) > 0 for values in rest)
 
 
 def _finding(case: Case, table: Table, one: Series, bound: float, part: float) -> Finding:

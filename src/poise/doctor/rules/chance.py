@@ -8,7 +8,7 @@ import numpy as np
 
 from poise.doctor.case import Case
 from poise.doctor.finding import Evidence, Fault, Finding, Severity
-from poise.doctor.hints import monitored
+from poise.doctor.hints import role_of
 from poise.doctor.probes import mapping, movers
 from poise.doctor.proofs import alone
 from poise.doctor.rule import Need
@@ -34,8 +34,9 @@ class AtChance:
     another task has lost 30% of its start: where nothing is learned yet, it says nothing.
 
     Healthy look-alikes: classes that are not equally frequent (a constant guess is then better than
-    ln K), the first steps of a language model, monitors (not judged). What stays at ln K from the
-    first step on is told by `stuck-at-log-k`.
+    ln K), the first steps of a language model, monitors (not judged), adversaries such as a domain
+    classifier behind reversed gradients, which is meant to end there (not judged). What stays at
+    ln K from the first step on is told by `stuck-at-log-k`.
     """
 
     name: ClassVar[str] = "at-chance"
@@ -47,7 +48,8 @@ class AtChance:
         told = {name for one in StuckAtLogK().check(case) for name in one.terms}
         for term, classes in mapping(case.run.declared.get("classes")).items():
             one = case.stretches[0].traces.get(term)
-            judged = term not in told and not monitored(case, term) and any(movers(case, term))
+            judged = term not in told and any(movers(case, term))
+            judged = judged and role_of(case, term) not in ("monitor", "adversary")
             if one is not None and judged and isinstance(classes, int) and classes > 1:
                 level = _level(one, log(classes))
                 if level is not None:

@@ -16,6 +16,7 @@ MOST = 0.5
 """Part of the samples outside the clip range from which they are the rule, not the exception."""
 
 _POLICY = frozenset(("policy", "actor", "pg"))
+_OTHERS = frozenset(("grad", "grads", "gradient", "gradients", "norm", "value", "vf", "critic"))
 _NAMES = (frozenset(("clipfrac",)), frozenset(("clip", "fraction")), frozenset(("clip", "frac")))
 
 
@@ -29,7 +30,8 @@ class ClipFraction:
     Statistic: median of a logged clip fraction (`clipfrac`, `clip_fraction`) over the last third of
     the records. Threshold: 0.5; healthy trainings stay at 0.1 to 0.3.
 
-    Healthy look-alikes: single batches at the end of an epoch of updates.
+    Healthy look-alikes: single batches at the end of an epoch of updates; how many steps have
+    their gradient clipped, and how many values are (other things by their name: not judged).
     """
 
     name: ClassVar[str] = "clip-fraction"
@@ -40,7 +42,8 @@ class ClipFraction:
         """One finding for every such statistic."""
         policies = [one.name for one in case.terms if _POLICY & {*words(one.name)}]
         for one in case.stretches[0].of_kind(Kind.STATISTIC):
-            if len(one) >= 10 and any(name <= {*words(one.name)} for name in _NAMES):
+            said = {*words(one.name)}
+            if len(one) >= 10 and not said & _OTHERS and any(name <= said for name in _NAMES):
                 level = float(np.median(one.mid[-max(1, len(one) // 3) :]))
                 if MOST < level <= 1:
                     yield _finding(one, level, tuple(policies))

@@ -8,6 +8,7 @@ import numpy as np
 from poise.doctor.case import Case
 from poise.doctor.finding import Evidence, Fault, Finding, Severity
 from poise.doctor.hints import words
+from poise.doctor.probes import weight_at
 from poise.doctor.rule import Need
 from poise.doctor.series import named, number, span
 from poise.doctor.trace import Trace
@@ -40,7 +41,8 @@ class CountZero:
     that of a term of the total, else a note; some are a note.
 
     Healthy look-alikes: counts of events that need not happen (skipped steps, failed samples),
-    batches without targets for a rare class.
+    batches without targets for a rare class, a term that has no weight meanwhile: a stage that is
+    over (a note).
     """
 
     name: ClassVar[str] = "count-zero"
@@ -56,7 +58,7 @@ class CountZero:
 
     def _finding(self, case: Case, one: Series, zeros: int) -> Finding:
         every = (zeros == len(one) and len(one) >= 20) or _runs_dry(one)
-        severe = every and one.of in case.run.terms
+        severe = every and one.of in case.run.terms and _weighed(case, one)
         about = f" of '{one.of}'" if one.of else ""
         share = zeros / len(one)
         return Finding(
@@ -84,6 +86,12 @@ class CountZero:
             verify="print(sum(len(targets) == 0 for _, targets in loader))  # batches "
             "without targets",
         )
+
+
+def _weighed(case: Case, one: Series) -> bool:
+    """True if the term of a count has a weight in some record without an element."""
+    steps = case.train.steps_of(one)[one.values == 0]
+    return bool(weight_at(case, one.of or "", steps).any())
 
 
 def _runs_dry(one: Series) -> bool:

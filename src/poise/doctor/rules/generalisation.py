@@ -1,6 +1,5 @@
 """Terms that fall in training while they rise in evaluation."""
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import ClassVar, final
@@ -9,18 +8,21 @@ import numpy as np
 
 from poise.doctor.case import Case
 from poise.doctor.finding import Evidence, Fault, Finding, Severity
+from poise.doctor.hints import words
 from poise.doctor.rule import Need
 from poise.doctor.rules.eval_mismatch import partner, train_at
 from poise.doctor.series import finite, named, number, python_name, roughness
 from poise.run import Floats, Ints, Kind, Series, Table
 
-SCORE = re.compile(
-    r"acc|f1|auc|iou|bleu|rouge|recall|precision|score|reward|(^|[^a-z])(m?ap|r2|psnr|ssim|em)([^a-z]|$)",
-    re.IGNORECASE,
+RISEN = 1.1
+"""A score over its first value, from which it has risen."""
+
+_SCORES = frozenset(
+    (
+        *("acc", "accuracy", "auc", "auroc", "bleu", "rouge", "ndcg", "map", "iou", "miou", "dice"),
+        *("recall", "precision", "psnr", "ssim"),
+    )
 )
-"""Names of what is better when it is larger."""
-RISES = 1.1
-"""Factor by which a score must rise to show that something carries over."""
 
 
 @final
@@ -96,11 +98,12 @@ class EvalStandsStill:
     the first and at the last evaluation. Thresholds: at least 5 evaluations; less than 3% better
     than the first one, never 20% above it (that is `eval-rises`); training falls by 30% from its
     start. 3% and 30% are the plateau test of the terms. A note; a warning where training has fallen
-    by 90%, to a tenth of the evaluation or less, while that is less than 30% better than the first
-    and no score in the evaluation rises by a tenth: then what training fell by is memory.
+    by 90%, to a tenth of the evaluation or less, while that is less than 30% better than the first:
+    then what training fell by is memory. It stays a note where a score of the same evaluations (an
+    accuracy, a BLEU) rises by a tenth: then something carries over.
 
     Healthy look-alikes: fine-tuning of a model that was good at the evaluation data before, where
-    accuracy may still rise; a first evaluation that comes late.
+    accuracy may still rise (a note); a first evaluation that comes late.
     """
 
     name: ClassVar[str] = "eval-stands-still"
@@ -112,13 +115,13 @@ class EvalStandsStill:
         for table in case.run.evals:
             losses = table.of_kind(Kind.TERM, Kind.TOTAL)
             gaps = [gap for one in losses if (gap := gap_of(case, table, one))]
-            gaps = [gap for gap in gaps if gap.stands or (gap.memory and not _scored(table))]
+            gaps = [gap for gap in gaps if gap.stands or gap.memory]
             if gaps:
                 yield self._finding(table, sorted(gaps, key=lambda gap: gap.kind == Kind.TOTAL))
 
     def _finding(self, table: Table, gaps: list["Gap"]) -> Finding:
-        memory = any(gap.memory for gap in gaps) and not _scored(table)
         top, *others = gaps
+        memory = any(one.memory for one in gaps) and not _better(table)
         also = f"; so does {named([one.name for one in others])}" if others else ""
         return Finding(
             rule=self.name,
@@ -154,11 +157,14 @@ class EvalStandsStill:
         )
 
 
-def _scored(table: Table) -> bool:
-    """True if a score of the evaluation rises by a tenth: then something carries over."""
-    scores = [finite(one.values) for one in table.of_kind(Kind.STATISTIC) if SCORE.search(one.name)]
-    known = [one for one in scores if len(one) >= 3 and one[0] > 0]
-    return any(float(np.median(one[-3:])) > RISES * float(one[0]) for one in known)
+def _better(table: Table) -> bool:
+    """True if a score of these evaluations, larger where they are better, rises by a tenth."""
+    scores = (one for one in table.of_kind(Kind.STATISTIC) if _SCORES & {*words(one.name)})
+    known = (finite(one.values) for one in scores)
+    return any(
+        len(values) >= 3 and float(np.median(values[-3:])) > RISEN * max(float(values[0]), 0.0)
+        for values in known
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -60,5 +60,5 @@ def _finding(case: Case, term: str, what: str) -> Finding:
         "one.",
         action=f"Remove the {what} in front of '{term}', or take a loss on probabilities (the "
         f"{'nll_loss of their log' if what == 'softmax' else 'binary_cross_entropy'}).",
-        verify=gradient(term, "must grow where the {what} is removed".replace("{what}", what)),
+        verify=gradient(term, f"must grow where the {what} is removed"),
     )

@@ -252,7 +252,9 @@ class ParametersUntrained:
     - those that no term reaches are more than half of all trainable elements and in modules that
       run: then most of what is to be trained is cut off;
     - an optimizer is to train single numbers, no more than there are terms, that nothing reaches:
-      weights and temperatures are such, and none that only waits for its turn;
+      weights and temperatures are such, and none that only waits for its turn; not where larger
+      parameters that it holds are unreached as well: then a whole part of the model is not in use,
+      its numbers with it;
     - parameters that were frozen at the start are reached now, and in no optimizer: they were
       thawed after it was made;
     - a task some of whose own parameters no optimizer holds is on a plateau while others move (see
@@ -353,11 +355,12 @@ def _most(case: Case) -> float:
 
 
 def _numbers(case: Case) -> list[str]:
-    """Single numbers in an optimizer that no term reaches."""
+    """What no term reaches in the optimizers, if that is single numbers only; else nothing."""
     told = mapping(case.run.declared.get("parameters"))
     loose = {*_texts(told.get("unoptimised"))}
     numbers = {*_texts(case.run.declared.get("unreached_numbers"))}
-    return [name for name in _unreached(case) if name in numbers and name not in loose]
+    kept = [name for name in _unreached(case) if name not in loose]
+    return kept if numbers >= {*kept} else []
 
 
 def _owned(case: Case, term: str) -> set[str]:

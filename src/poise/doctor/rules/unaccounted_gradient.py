@@ -30,8 +30,10 @@ class UnaccountedGradient:
     total in `unaccounted-total`, in the median of 2 probes or more. Rounding leaves less than 0.01.
 
     Healthy look-alikes: loss scales, divisions by the number of micro-batches and clipping (after
-    the backward pass: not seen); balancers at a fork (not measured); hooks that change gradients on
-    purpose, which a gradient without the record's knowledge is as well.
+    the backward pass: not seen); balancers at a fork, several totals that are passed back together
+    and gradients that are thrown away before a second pass, as in sharpness-aware steps (not
+    measured); terms that cancel, so that their sum is mostly rounding (not measured); hooks that
+    change gradients on purpose, which a gradient without the record's knowledge is as well.
     """
 
     name: ClassVar[str] = "unaccounted-gradient"

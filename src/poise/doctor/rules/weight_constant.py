@@ -18,6 +18,9 @@ LEARNED = re.compile(
 )
 """Names of parameters that weights of terms are made from."""
 
+LAYER = ("weight", "bias")
+"""Parameters of a layer: one called `log_var` predicts a variance, and weighs no terms."""
+
 MISSED = 3.0
 """Factor between a declared and a measured share from which it is missed, as in
 `share-not-honoured`."""
@@ -38,7 +41,8 @@ class WeightConstant:
     these is passed over.
 
     Healthy look-alikes: fixed weights that are logged anyway, a balancer that still warms up or
-    acts at a fork (its weights there move, so this is passed over), a weight held at its bound.
+    acts at a fork (its weights there move, so this is passed over), a weight held at its bound, a
+    layer with such a name (`fc_log_var.weight`).
     """
 
     name: ClassVar[str] = "weight-constant"
@@ -128,5 +132,6 @@ def _idle_weights(case: Case) -> list[str]:
     """Parameters named after a learned weight that no total reaches, or no optimizer holds."""
     declared = case.run.declared
     told = declared.get("unoptimised", mapping(declared.get("parameters")).get("unoptimised"))
-    names = (*listing(declared.get("unreached")), *listing(told))
-    return [name for name in dict.fromkeys(map(str, names)) if LEARNED.search(name)]
+    names = dict.fromkeys(map(str, (*listing(declared.get("unreached")), *listing(told))))
+    loose = (name for name in names if name.rpartition(".")[2] not in LAYER)
+    return [name for name in loose if LEARNED.search(name)]
