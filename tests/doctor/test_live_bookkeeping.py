@@ -384,3 +384,19 @@ def test_a_trunk_that_is_thawed_outside_its_optimizer(tmp_path: Path) -> None:
     (one,) = (one for one in found if one.rule == "parameters-untrained")
     assert one.severity is Severity.WARNING
     assert "thawed" in one.summary
+
+
+def all_pairs(model: nn.Module, terms: dict[str, Tensor], _: int) -> dict[str, Tensor]:
+    """(32, 1) minus (32,)."""
+    x, _kind, numbers = batch()
+    return terms | {"numbers": (model(x)[1][:, :1] - numbers[:, 0]).square().mean()}
+
+
+def test_a_prediction_that_is_compared_with_all_targets(tmp_path: Path) -> None:
+    """The graph shows it at the first total; where shapes agree there is nothing to show."""
+    found = loop(tmp_path / "run", 0, steps=20, change=all_pairs)
+    (one,) = (one for one in found if one.rule == "prediction-broadcast")
+    assert one.terms == ("numbers",)
+    assert "(32, 1)" in one.summary
+    rules = [one.rule for one in loop(tmp_path / "fine", 0, steps=20)]
+    assert "prediction-broadcast" not in rules

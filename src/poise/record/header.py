@@ -9,7 +9,7 @@ from poise.record.schema import SCHEMA, Record, number
 
 _LATER = frozenset({"shares", "roles", "total_steps"})
 """Keys of a header that may also come among its facts: they are then known only later."""
-_BY_TERM = frozenset({"schedules", "reductions", "classes", "squashed"})
+_BY_TERM = frozenset({"schedules", "reductions", "classes", "squashed", "broadcast"})
 """Facts that are told by term."""
 
 

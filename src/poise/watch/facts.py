@@ -6,6 +6,7 @@ from typing import cast
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from poise.probe.broadcast import broadcast_of
 from poise.probe.edges import size_of
 from poise.probe.logits import classes_of, squashed
 
@@ -29,20 +30,21 @@ def facts(model: nn.Module | None, optimizers: Sequence[Optimizer]) -> dict[str,
     return found
 
 
-def cross_entropies(terms: Mapping[str, object]) -> dict[str, object]:
-    """What the graphs of cross-entropies tell, by term: facts that are absent if there are none.
+def last_operations(terms: Mapping[str, object]) -> dict[str, object]:
+    """What the last operations of the terms tell, by term: facts that are absent without any.
 
     Example:
         >>> import torch
         >>> logits = torch.zeros(1, 3, requires_grad=True)
         >>> loss = nn.functional.cross_entropy(logits, torch.tensor([1]))
-        >>> cross_entropies({"ce": loss, "offset": 1.0})
+        >>> last_operations({"ce": loss, "offset": 1.0})
         {'classes': {'ce': 3}}
     """
     tensors = {name: one for name, one in terms.items() if isinstance(one, Tensor)}
     found = {
         "classes": {name: classes_of(one) for name, one in tensors.items()},
         "squashed": {name: squashed(one) for name, one in tensors.items()},
+        "broadcast": {name: broadcast_of(one) for name, one in tensors.items()},
     }
     known = {key: {k: v for k, v in one.items() if v is not None} for key, one in found.items()}
     return {key: one for key, one in known.items() if one}

@@ -9,7 +9,7 @@ from torch.optim import Optimizer
 from poise.record.recorder import Recorder
 from poise.watch.distributed import Ranks, numbers_of, reduced
 from poise.watch.evaluation import Means
-from poise.watch.facts import cross_entropies, facts
+from poise.watch.facts import facts, last_operations
 from poise.watch.sink import LOST, Entry, Numbers, grouped, on_host
 from poise.watch.terms import Given, Scalar
 
@@ -37,7 +37,7 @@ class Writer:
         if self._recorder is None:
             return
         known = {"watch": {**watching, "ranks": self._ranks.size}, **facts(model, optimizers)}
-        known |= cross_entropies(found.values)
+        known |= last_operations(found.values)
         weights = {name: _plain(one) for name, one in found.weights.items() if _at_hand(one)}
         self._recorder.declare(terms=found.values, weights=weights, facts=known)
 

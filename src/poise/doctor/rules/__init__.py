@@ -5,6 +5,7 @@ from difflib import get_close_matches
 from poise.doctor.rule import Rule
 from poise.doctor.rules.accumulation import AccumulationSummed
 from poise.doctor.rules.bound import TermAtBound
+from poise.doctor.rules.broadcast import PredictionBroadcast
 from poise.doctor.rules.capped import ExponentialAtCap
 from poise.doctor.rules.chance import AtChance
 from poise.doctor.rules.choice import FewInUse, PosteriorCollapse
@@ -109,6 +110,7 @@ RULES: tuple[Rule, ...] = (
     CountZero(),
     TermSparse(),
     DivergenceNegative(),
+    PredictionBroadcast(),
     BeyondPrecision(),
     LateDegradation(),
     Spike(),
