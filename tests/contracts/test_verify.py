@@ -10,7 +10,7 @@ import poise.card
 import poise.doctor.rules as package
 from poise.doctor import proofs
 
-COMMANDS = ("poise compare ", "tail ", "grep ")
+COMMANDS = ("poise compare ", "poise diagnose ", "tail ", "grep ")
 SOURCES = sorted(
     [*Path(package.__path__[0]).glob("*.py"), *Path(poise.card.__path__[0]).glob("*.py")]
 )
