@@ -100,8 +100,15 @@ def test_a_term_that_lags_below_what_its_weight_asks_for_is_a_warning(seed: int)
     assert (one.severity, one.terms) == (Severity.WARNING, ("small",))
     meant = run(seed, share=0.005, end=13.5, weights={"small": 0.02})
     assert [one.severity for one in found_by(GradientStarvation(), meant)] == [Severity.NOTE]
-    still = run(seed, share=0.005, weights={"small": 0.002})
-    assert [one.severity for one in found_by(GradientStarvation(), still)] == [Severity.NOTE]
+
+
+@SEEDS
+def test_a_term_that_is_driven_up_is_not_starved(seed: int) -> None:
+    """A divergence of little weight that opens up; one that stands still is, at any weight."""
+    risen = run(seed, share=0.005, end=200.0, weights={"small": 0.001})
+    assert [one.severity for one in found_by(GradientStarvation(), risen)] == [Severity.NOTE]
+    still = run(seed, share=0.005, weights={"small": 0.001})
+    assert [one.severity for one in found_by(GradientStarvation(), still)] == [Severity.WARNING]
 
 
 @SEEDS

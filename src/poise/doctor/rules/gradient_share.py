@@ -47,6 +47,8 @@ VANISHING = 1e-4
 ROUNDED = 2.0**-24
 """Share below which a gradient is rounded away in the sum with the others, in single precision."""
 LOST = "; it is rounded away in the sum"
+RISEN = 3.0
+"""Factor by which a term that has no gradient does not rise: then something drives it up."""
 MEANS = 10.0
 """Factor by which a share falls short of what its weight asks for, from which the weight does not
 mean what it says."""
@@ -128,13 +130,15 @@ class GradientStarvation:
 
     Statistic: share of the term in the sum of the norms of the weighted gradients, median of each
     window of 10 probes. Threshold: below 0.01 in at least half of the windows while its weight is
-    steady (within 10%, not the beginning of a ramp). A warning if two probes agree and the share is
-    below its weight's part in all weights while, in 20 records or more, the term has lost less than
-    5% of its start and another task 30%; or if it lags as in `value-starvation` (not halved, and
-    less than a third of the other tasks' median fall in the logarithm) and its share is below a
-    tenth of its weight's part, or below 0.0001, so that a weight ten times as large would change
-    nothing either; or if it is below 2^-24 in every window: then the sum of the gradients in single
-    precision is that without the term, to the last bit. Else a note.
+    steady (within 10%, not the beginning of a ramp). A note; a warning if two probes agree and
+
+    - in 20 records or more the term has lost less than 5% of its start while another task lost 30%,
+      and it has not risen to three times its start (then see `rises-while-others-fall`);
+    - or it lags as in `value-starvation` (not halved, and less than a third of the other tasks'
+      median fall in the logarithm), and its share is below a tenth of its weight's part in all
+      weights, or below 0.0001, so that a weight ten times as large would change nothing either;
+    - or its share is below 2^-24 in every window: then the sum of the gradients in single precision
+      is that without the term, to the last bit.
 
     Healthy look-alikes: regularisers, constraints, adversaries, monitors (not judged, by declared
     role or name), ramps, terms that have converged and tasks that learn all the same (notes).
@@ -155,7 +159,8 @@ class GradientStarvation:
 
     def _finding(self, case: Case, place: Place, term: str) -> Finding:
         asked = asked_share(case, place, term)
-        still = held_back(case, term) and place.median(term) < max(VANISHING, asked)
+        start, end = level(case, term)
+        still = held_back(case, term) and not end > RISEN * start
         slow = lags(case, term) and place.median(term) < max(VANISHING, asked / MEANS)
         lost = bool((place.of(term) < ROUNDED).all())
         sure = (still or slow or lost) and len(place) >= ENOUGH
