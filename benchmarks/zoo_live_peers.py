@@ -31,10 +31,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from zoo.desk import Desk, Session
 
-from zoo import CASES as ALL
-
-CASES = [one for one in ALL if not one.blind]
-"""The first set of the zoo: the blind ones are scored by poise's own rules alone."""
+from zoo import FIRST
 
 SKIPPED = 77
 """Exit status if nothing is installed; `python -m benchmarks` shows it as skipped."""
@@ -101,7 +98,7 @@ class PeerDesk(Desk):
 
 def listen(name: str, tool: str) -> Heard:
     """Trains one with one tool, seeded and on one thread."""
-    case = next(one for one in CASES if one.name == name)
+    case = next(one for one in FIRST if one.name == name)
     torch.set_num_threads(1)
     torch.manual_seed(case.seed)
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
@@ -126,7 +123,7 @@ def heard_of(names: Sequence[str], tools: Sequence[str], jobs: int) -> list[Hear
 
 def table(heard: Sequence[Heard], versions: Mapping[str, str]) -> Table:
     """A row for each tool."""
-    faulty = {one.name for one in CASES if one.faults}
+    faulty = {one.name for one in FIRST if one.faults}
     made = Table(title="the zoo under tools of others", title_justify="left")
     for head in ("tool", "faulty", "healthy", "healthy: errors", "stopped by it"):
         made.add_column(head, justify="left" if head == "tool" else "right")
@@ -147,7 +144,7 @@ def table(heard: Sequence[Heard], versions: Mapping[str, str]) -> Table:
 def report(heard: Sequence[Heard], versions: Mapping[str, str]) -> None:
     """Prints the table, what is said most, and which trainings a tool stopped."""
     console = Console(width=120)
-    faulty = {one.name for one in CASES if one.faults}
+    faulty = {one.name for one in FIRST if one.faults}
     for tool in versions:
         for kind, among in (("faulty", True), ("healthy", False)):
             said = Counter(
@@ -182,7 +179,7 @@ def main() -> int:
     if not versions:
         print(f"none of {', '.join(TOOLS)} is installed: pip install {' '.join(TOOLS)}")
         return SKIPPED
-    names = [c.name for c in CASES if not options.only or any(p in c.name for p in options.only)]
+    names = [c.name for c in FIRST if not options.only or any(p in c.name for p in options.only)]
     report(heard_of(names, list(versions), options.jobs), versions)
     return 0
 

@@ -18,10 +18,7 @@ from rich.table import Table
 
 import poise
 from poise.doctor import Severity
-from zoo import CASES
-
-FIRST = [case for case in CASES if not case.blind]
-"""The first set of the zoo; nothing but poise's own score is read from the blind ones."""
+from zoo import FIRST
 
 
 def spoken(run: poise.Run) -> list[str]:

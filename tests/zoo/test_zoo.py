@@ -11,10 +11,9 @@ from zoo.desk import Desk, Printer
 from zoo.observe import Seen, names, observe, train
 
 from poise.doctor import Evidence, Fault, Finding, Severity
-from zoo import CASES
+from zoo import CASES, FIRST
 
 NAMED = {one.name: one for one in CASES}
-FIRST = [one for one in CASES if not one.blind]
 BLIND = {which: [one for one in CASES if one.blind == which] for which in (1, 2)}
 
 

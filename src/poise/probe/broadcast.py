@@ -3,7 +3,7 @@
 from torch import Tensor
 from torch.autograd.graph import Node
 
-from poise.probe.edges import shape_of
+from poise.probe.edges import chain, shape_of
 
 DEEP = 8
 """Operations after the difference that are followed back: squares, means, factors."""
@@ -27,16 +27,11 @@ def broadcast_of(term: Tensor) -> tuple[int, ...] | None:
         (3, 1)
     """
     node = term.grad_fn
-    for _ in range(DEEP):
-        if node is None:
-            return None
-        behind = [(one, at) for one, at in node.next_functions if one is not None]
-        if len(behind) != 1:
-            return None
-        shape = shape_of(behind[0])
-        if _pairs(node, shape):
+    for key in chain(node, DEEP):
+        shape = shape_of(key)
+        if node is not None and _pairs(node, shape):
             return tuple(map(int, shape))
-        node = behind[0][0]
+        node = key[0]
     return None
 
 

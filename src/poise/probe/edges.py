@@ -1,7 +1,7 @@
 """Walking an autograd graph: its vertices, what lies behind them, and the parameters at its end."""
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import TypeAlias
 
 from torch import Tensor
@@ -50,6 +50,21 @@ def children(one: Vertex) -> list[Key]:
         at = nr // width(node)
         edges = edges[at : at + 1]
     return [(child, k) for child, k in edges if child is not None]
+
+
+def chain(node: Node | None, most: int) -> Iterator[Key]:
+    """The tensors in front of a node, nearest first, as long as there is one and no other.
+
+    Args:
+        node: Where to begin; None has nothing in front.
+        most: Operations that are followed back, at most.
+    """
+    for _ in range(most):
+        behind = [] if node is None else children((node, -1))
+        if len(behind) != 1:
+            return
+        yield behind[0]
+        node = behind[0][0]
 
 
 def leaf(one: Vertex) -> Tensor | None:

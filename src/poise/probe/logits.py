@@ -3,7 +3,7 @@
 from torch import Tensor
 from torch.autograd.graph import Node
 
-from poise.probe.edges import shape_of
+from poise.probe.edges import chain, shape_of
 
 DEEP = 8
 """Operations after the loss that are followed back: a factor, a mean, a shift."""
@@ -63,25 +63,12 @@ def squashed(term: Tensor) -> str | None:
 
 def _shaped(node: Node) -> Node | None:
     """The operation in front of a node, those left out that only arrange values."""
-    found = _behind(node)
-    for _ in range(DEEP):
-        if found is None or not found.name().startswith(SHAPING):
-            return found
-        found = _behind(found)
-    return None
+    found = (one for one, _ in chain(node, DEEP) if not one.name().startswith(SHAPING))
+    return next(found, None)
 
 
 def _loss(term: Tensor, kind: str) -> Node | None:
     """The one node of a kind that a term comes from, by operations with one input."""
-    node = term.grad_fn
-    for _ in range(DEEP):
-        if node is None or node.name().startswith(kind):
-            return node
-        node = _behind(node)
-    return None
-
-
-def _behind(node: Node) -> Node | None:
-    """The node in front of another one; None if there are several or none."""
-    found = [one for one, _ in node.next_functions if one is not None]
-    return found[0] if len(found) == 1 else None
+    nodes = [] if term.grad_fn is None else [term.grad_fn]
+    nodes += [one for one, _ in chain(term.grad_fn, DEEP - 1)]
+    return next((one for one in nodes if one.name().startswith(kind)), None)

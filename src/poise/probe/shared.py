@@ -13,7 +13,7 @@ from poise.probe.gradients import Gradients, passed, reading_of
 from poise.probe.graph import Graph
 from poise.probe.guard import guard
 from poise.probe.half import has_half, passed_scaled
-from poise.probe.update import UpdateShare, full, update_share
+from poise.probe.update import UpdateShare, total_of, update_share, weighted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -73,10 +73,9 @@ def at_shared(
     )
     there = {name: rows[name] for name in gradients.terms}
     update = None if optimizer is None else update_share(optimizer, parameters, there, factors)
-    sums = [
-        _sum([rows[name][k] for name in there], [factors[name] for name in there])
-        for k in range(len(parameters))
-    ]
+    by = [factors[name] for name in there]
+    at_each = zip(*there.values(), strict=True)
+    sums = [total_of(weighted(pieces, by)) for pieces in at_each]
     return Shared(gradients=gradients, update=update, sums=sums)
 
 
@@ -112,13 +111,6 @@ def at_bottleneck(
     return _measured(
         graph, place.edges, (place.name,) * len(place.edges), "edge", weights=weights, scale=scale
     )[2]
-
-
-def _sum(pieces: Sequence[Tensor | None], factors: Sequence[float]) -> Tensor | None:
-    """The weighted sum of those that are there, in single precision or wider."""
-    pairs = zip(pieces, factors, strict=True)
-    present = [by * full(one) for one, by in pairs if one is not None]
-    return sum(present[1:], present[0]) if present else None
 
 
 def _measured(

@@ -93,13 +93,12 @@ def update_share(
     still = not any(float(group["lr"]) for group in optimizer.param_groups)
 
     def scaled(k: int, one: Tensor) -> list[Tensor | None]:
-        found = [(row[k], by) for row, by in zip(gradients.values(), factors, strict=True)]
-        pieces = [None if row is None else full(row) * by for row, by in found]
-        present = [piece for piece in pieces if piece is not None]
-        if not present:
+        pieces = weighted([row[k] for row in gradients.values()], factors)
+        whole = total_of(pieces)
+        if whole is None:
             return pieces
         group = homes[id(one)] | ({"lr": 1.0} if still else {})
-        by = scaling(group, optimizer.state.get(one, {}), one.detach(), _total(present))
+        by = scaling(group, optimizer.state.get(one, {}), one.detach(), whole)
         return [None if piece is None else piece * by for piece in pieces]
 
     with torch.no_grad():
@@ -140,9 +139,19 @@ def full(gradient: Tensor) -> Tensor:
     return dense if wide else dense.float()
 
 
-def _total(pieces: Sequence[Tensor]) -> Tensor:
-    total = pieces[0].clone()
-    for one in pieces[1:]:
+def weighted(gradients: Sequence[Tensor | None], factors: Sequence[float]) -> list[Tensor | None]:
+    """Gradients of the terms at one parameter, each `full` and times its factor."""
+    pairs = zip(gradients, factors, strict=True)
+    return [None if one is None else full(one) * by for one, by in pairs]
+
+
+def total_of(pieces: Sequence[Tensor | None]) -> Tensor | None:
+    """The sum of those that are there; None of nothing."""
+    present = [one for one in pieces if one is not None]
+    if not present:
+        return None
+    total = present[0].clone()
+    for one in present[1:]:
         total += one
     return total
 

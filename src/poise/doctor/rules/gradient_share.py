@@ -105,6 +105,11 @@ def asked_share(case: Case, place: Place, term: str) -> float:
     return float(np.median(parts))
 
 
+def _rounded_away(place: Place, term: str) -> bool:
+    """Is a term's gradient lost in the sum with the others, at every probe?"""
+    return bool((place.of(term) < ROUNDED).all())
+
+
 def often(hit: NDArray[np.bool_] | Floats) -> bool:
     """True if at least half of the windows show it."""
     return len(hit) > 0 and float(np.mean(hit)) >= OFTEN
@@ -137,7 +142,7 @@ class GradientStarvation:
     - or it lags as in `value-starvation` (not halved, and less than a third of the other tasks'
       median fall in the logarithm), and its share is below a tenth of its weight's part in all
       weights, or below 0.0001, so that a weight ten times as large would change nothing either;
-    - or its share is below 2^-24 in every window: then the sum of the gradients in single precision
+    - or its share is below 2^-24 at every probe: then the sum of the gradients in single precision
       is that without the term, to the last bit.
 
     Healthy look-alikes: regularisers, constraints, adversaries, monitors (not judged, by declared
@@ -162,7 +167,7 @@ class GradientStarvation:
         start, end = level(case, term)
         still = held_back(case, term) and not end > RISEN * start
         slow = lags(case, term) and place.median(term) < max(VANISHING, asked / MEANS)
-        lost = bool((place.of(term) < ROUNDED).all())
+        lost = _rounded_away(place, term)
         sure = (still or slow or lost) and len(place) >= ENOUGH
         top = max(place.names, key=place.median)
         facts = [*share_facts(case, place, term)]
@@ -284,7 +289,7 @@ class GradientDominance:
 def _suffers(case: Case, place: Place, term: str) -> bool:
     """Does a task hardly move, is it rounded away, or does it lag at a weight of 1 or more?"""
     weight = abs(float(weight_at(case, term, place.steps)[-1]))
-    lost = bool((place.of(term) < ROUNDED).all())
+    lost = _rounded_away(place, term)
     return lost or held_back(case, term) or (weight >= 1 and lags(case, term))
 
 

@@ -9,6 +9,7 @@ from poise.doctor.finding import Evidence, Fault, Finding, Severity
 from poise.doctor.probes import listing, mapping, places, shares
 from poise.doctor.rule import Need
 from poise.doctor.rules.no_effect import ENOUGH
+from poise.doctor.rules.share_declared import APART
 from poise.doctor.series import constant, named, number, span
 from poise.doctor.wish import declared_shares
 from poise.run import Kind
@@ -20,10 +21,6 @@ LEARNED = re.compile(
 
 LAYER = ("weight", "bias")
 """Parameters of a layer: one called `log_var` predicts a variance, and weighs no terms."""
-
-MISSED = 3.0
-"""Factor between a declared and a measured share from which it is missed, as in
-`share-not-honoured`."""
 
 
 @final
@@ -122,7 +119,7 @@ def _shares_missed(case: Case) -> bool:
     if place is None:
         return bool(wanted)
     return any(
-        wish > 0 and not 1 / MISSED <= place.median(term) / wish <= MISSED
+        wish > 0 and not 1 / APART <= place.median(term) / wish <= APART
         for term, wish in wanted.items()
         if term in place.names
     )
